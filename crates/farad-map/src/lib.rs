@@ -1,0 +1,3 @@
+//! Network x macro -> tiles, schedule, utilisation.
+pub mod tile;
+pub use tile::{LayerMapping, Mapping, Segment, Tile};

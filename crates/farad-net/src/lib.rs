@@ -1,0 +1,3 @@
+//! Int8 networks.
+pub mod layer;
+pub use layer::{Activations, MacEngine, MacLayer};
