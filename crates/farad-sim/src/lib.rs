@@ -1,1 +1,3 @@
-//! x
+//! Runs a mapped network on a chip.
+pub mod outcome;
+pub use outcome::{ChipOutcome, LayerOutcome, RunOutcome};
