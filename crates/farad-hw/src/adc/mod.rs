@@ -1,8 +1,13 @@
 //! Analog-to-digital converters: one object answers for transfer, noise, energy, cycles and area.
 //!
 //! # How to add a kind
-//! Write one file with a type that implements [`AdcKind`] and add it to [`KINDS`]; the schema, `farad list adc` and
+//! Write one file with a type that implements [`AdcKind`] and add it to [`kinds`]; the schema, `farad list adc` and
 //! both engines then know it.
+
+mod flash;
+mod ideal;
+mod ramp;
+pub mod sar;
 
 use std::fmt;
 
@@ -58,24 +63,106 @@ impl fmt::Display for Range {
     }
 }
 
+/// What a conversion ended in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversion {
+    /// Code, from 0.
+    pub code: usize,
+    /// The skip path was taken.
+    pub skipped: bool,
+}
+
 /// One kind of ADC: its transfer, energy, cycles and area, all from the same [`AdcSpec`].
+///
+/// The input axis is in quanta ([`QUANTA_PER_LSB`] to the LSB) counted from mid-scale, so that an
+/// ideal converter's code `k` begins at `(k - 1/2 - 2^(bits-1))` LSB (mid-tread: zero has a code).
 pub trait AdcKind: Send + Sync {
     /// Name in `macro.toml`.
     fn name(&self) -> &'static str;
     /// One line for `farad list adc`.
     fn description(&self) -> &'static str;
-    /// Thresholds in quanta ([`QUANTA_PER_LSB`] to the LSB), ascending by code: the input at which code `k` (from 1)
-    /// begins is `thresholds[k - 1]`; nominally `(k - 1/2)` LSB, counted from the middle of the range.
-    /// `normal` yields standard normal draws that belong to this ADC; an ideal draw is 0.
-    fn thresholds(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<i32>;
+    /// Comparator levels of one physical ADC, quanta: `levels[k - 1]` decides for code `k` against `k - 1`.
+    /// Mismatch may make them non-monotone. `normal` yields standard normal draws that belong to this ADC.
+    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<i32>;
+    /// The decision procedure. `at_least(level)` asks the comparator whether the input is at least `level`;
+    /// noise per decision lives in it. `signed` inputs straddle mid-scale.
+    fn convert(&self, spec: &AdcSpec, signed: bool, levels: &[i32], at_least: &mut dyn FnMut(i32) -> bool) -> Conversion;
     /// Clocks of one conversion after sampling.
     fn cycles(&self, spec: &AdcSpec) -> u64;
-    /// Comparator decisions for a conversion; `skipped` if it took the skip path.
-    fn decisions(&self, spec: &AdcSpec, skipped: bool) -> u64;
-    /// Energy of one conversion that ended in `code`, J.
-    fn energy_j(&self, spec: &AdcSpec, vref_v: f64, code: usize, skipped: bool) -> f64;
+    /// Energy of one conversion, J, with a reference of `vref_v`.
+    fn energy_j(&self, spec: &AdcSpec, vref_v: f64, conversion: Conversion) -> f64;
     /// Area of one ADC, um^2.
     fn area_um2(&self, spec: &AdcSpec) -> f64;
+    /// The comparator makes several decisions one after another, so noise per decision is meaningful.
+    fn is_successive(&self) -> bool {
+        false
+    }
+}
+
+impl AdcSpec {
+    /// The registered kind.
+    ///
+    /// # Panics
+    /// If `kind` is not registered, which the schema excludes.
+    #[must_use]
+    pub fn model(&self) -> &'static dyn AdcKind {
+        find(self.kind).expect("a checked AdcSpec names a registered kind")
+    }
+
+    /// Number of codes, `2^bits`.
+    #[must_use]
+    pub fn codes(&self) -> usize {
+        1 << self.bits
+    }
+
+    /// sigma of one CDAC unit capacitor, relative.
+    #[must_use]
+    pub fn unit_sigma(&self) -> f64 {
+        self.mismatch_pct / 100.0 / self.unit_cap_ff.sqrt()
+    }
+}
+
+/// All kinds.
+#[must_use]
+pub fn kinds() -> &'static [&'static dyn AdcKind] {
+    &[&ideal::Ideal, &sar::CONVENTIONAL, &sar::MONOTONIC, &sar::SPLIT, &flash::Flash, &ramp::Ramp]
+}
+
+/// The kind called `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn AdcKind> {
+    kinds().iter().copied().find(|k| k.name() == name)
+}
+
+/// Comparator level of an ideal ADC for code `k`, quanta.
+fn ideal_level(spec: &AdcSpec, k: usize) -> f64 {
+    (k as f64 - 0.5 - spec.codes() as f64 / 2.0) * f64::from(QUANTA_PER_LSB)
+}
+
+fn quanta(level: f64) -> i32 {
+    libm::rint(level) as i32
+}
+
+/// The transfer of a noise-free converter as a staircase: `staircase[k - 1]` is the lowest input whose code is at
+/// least `k`, so the code is the number of entries not above the input. Ascending; equal entries are missing codes.
+///
+/// Holds for every decision procedure whose code never falls as the input rises: between two levels nothing changes,
+/// so the levels themselves are the only candidates.
+#[must_use]
+pub fn staircase(spec: &AdcSpec, signed: bool, levels: &[i32]) -> Vec<i32> {
+    let kind = spec.model();
+    let mut candidates = levels.to_vec();
+    candidates.sort_unstable();
+    candidates.dedup();
+    let mut stairs = Vec::with_capacity(levels.len());
+    for v in candidates {
+        let code = kind.convert(spec, signed, levels, &mut |level| v >= level).code;
+        while stairs.len() < code {
+            stairs.push(v);
+        }
+    }
+    stairs.resize(levels.len(), i32::MAX);
+    stairs
 }
 
 /// Steps of the ADC input axis in one LSB.
