@@ -34,6 +34,9 @@ pub struct Tile {
     pub set: usize,
     /// First physical column.
     pub first_column: usize,
+    /// The weights stay in the array from image to image; otherwise other tiles use the same weight set and this one
+    /// is written again for every image.
+    pub resident: bool,
 }
 
 impl Tile {
