@@ -1,5 +1,6 @@
 //! Where each weight of a network sits.
 
+use farad_hw::MacroSpec;
 use std::ops::Range;
 
 /// A run of one group's row vector on consecutive wordlines.
@@ -44,6 +45,12 @@ impl Tile {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.segments.iter().map(|s| s.len).sum()
+    }
+
+    /// Physical columns in use.
+    #[must_use]
+    pub fn columns(&self, spec: &MacroSpec) -> usize {
+        self.outputs.len() * spec.columns_per_output()
     }
 }
 

@@ -1,0 +1,53 @@
+//! Why a network does not go on a macro.
+
+use thiserror::Error;
+
+/// A mapping that cannot be made. Layers are named as in the network's file.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum MapError {
+    /// A size of the macro or of its system is zero.
+    #[error("the macro has no {0}")]
+    EmptyMacro(&'static str),
+    /// Not even one output channel fits side by side.
+    #[error(
+        "layer `{layer}`: one output channel takes {needed} physical columns, the macro has {columns}"
+    )]
+    NarrowMacro {
+        /// The layer.
+        layer: String,
+        /// Columns of one output channel.
+        needed: usize,
+        /// Columns of the array.
+        columns: usize,
+    },
+    /// The layer has more bits than the macro.
+    #[error("layer `{layer}`: its {what} have {needed} bits, the macro takes {available}")]
+    Bits {
+        /// The layer.
+        layer: String,
+        /// `weights` or `activations`.
+        what: &'static str,
+        /// Bits in the network.
+        needed: u32,
+        /// Bits in the macro.
+        available: u32,
+    },
+    /// The layer's shape is empty, or its groups do not divide its channels.
+    #[error("layer `{layer}`: {reason}")]
+    Shape {
+        /// The layer.
+        layer: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// More tiles than a mapping may have.
+    #[error(
+        "layer `{layer}`: the network needs more than {limit} tiles up to here; the array is too small for it"
+    )]
+    TooManyTiles {
+        /// The layer that goes over the limit.
+        layer: String,
+        /// The limit.
+        limit: usize,
+    },
+}
