@@ -1,4 +1,14 @@
 //! The macro: its description, its components, its chips, and what they cost.
 pub mod adc;
+pub mod chip;
+pub mod cost;
+pub mod diagnostic;
+pub mod limits;
+pub mod models;
+pub mod encoding;
+pub mod scale;
+pub mod schema;
 pub mod spec;
+pub mod technology;
+pub mod timing;
 pub use spec::MacroSpec;

@@ -200,6 +200,9 @@ pub struct NoiseSpec {
     pub column_gain_pct: f64,
     /// sigma of a static offset per column, LSB (lumped, as above).
     pub column_offset_lsb: f64,
+    /// Errors that every column shares (parasitic attenuation, mean injection, settling, mean droop) are calibrated out by the
+    /// ADC's reference and auto-zero; what differs between columns stays.
+    pub calibrated: bool,
     /// How temporal noise is drawn.
     pub draws: NoiseDraws,
 }
