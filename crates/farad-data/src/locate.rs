@@ -89,13 +89,12 @@ impl Places {
 
     fn load(&self, spec: &str) -> Result<Dataset, DataError> {
         let (what, split) = parse_spec(spec)?;
-        if let Some(place) = self.find(what) {
-            return match place {
-                Place::Folder(dir) => {
-                    Ok(format::read_folder(&dir, split)?.named(what, split.as_str()))
-                }
-                _ => bundled::load(split),
-            };
+        match self.find(what) {
+            Place::Folder(dir) => {
+                return Ok(format::read_folder(&dir, split)?.named(what, split.as_str()));
+            }
+            Place::BundledSample => return bundled::load(split),
+            Place::Missing => {}
         }
         let dir = Path::new(what);
         if is_name(what) && !dir.is_dir() {
@@ -112,19 +111,21 @@ impl Places {
         Ok(format::read_folder(dir, split)?.named(&folder_name(dir), split.as_str()))
     }
 
-    /// Where the dataset of this name is, if it is anywhere.
-    fn find(&self, name: &str) -> Option<Place> {
+    /// Where the dataset of this name is.
+    fn find(&self, name: &str) -> Place {
         if !is_name(name) {
-            return None;
+            return Place::Missing;
         }
-        let folder = self
+        match self
             .roots
             .iter()
             .map(|root| root.join(name))
-            .find(|dir| dir.is_dir());
-        folder
-            .map(Place::Folder)
-            .or_else(|| (name == bundled::NAME).then_some(Place::BundledSample))
+            .find(|dir| dir.is_dir())
+        {
+            Some(dir) => Place::Folder(dir),
+            None if name == bundled::NAME => Place::BundledSample,
+            None => Place::Missing,
+        }
     }
 
     fn list(&self) -> Vec<DatasetInfo> {
@@ -145,7 +146,7 @@ impl Places {
         about
             .into_iter()
             .map(|(name, line)| DatasetInfo {
-                place: self.find(&name).unwrap_or(Place::Missing),
+                place: self.find(&name),
                 about: line.to_owned(),
                 name,
             })
