@@ -58,10 +58,17 @@ impl Diagnostics {
     /// The text for people, as a compiler would print it; `color` for a terminal.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let mut out = String::new();
         for diagnostic in &self.list {
-            let mut group = Level::ERROR.primary_title(&diagnostic.message).id(diagnostic.code).elements(self.snippets(diagnostic));
+            let mut group = Level::ERROR
+                .primary_title(&diagnostic.message)
+                .id(diagnostic.code)
+                .elements(self.snippets(diagnostic));
             if let Some(help) = &diagnostic.help {
                 group = group.element(Level::HELP.message(help));
             }
@@ -69,12 +76,19 @@ impl Diagnostics {
             out.push_str("\n\n");
         }
         let n = self.list.len();
-        out.push_str(&format!("{n} problem{} in {}", if n == 1 { "" } else { "s" }, self.sources[0].name));
+        out.push_str(&format!(
+            "{n} problem{} in {}",
+            if n == 1 { "" } else { "s" },
+            self.sources[0].name
+        ));
         out
     }
 
     /// One snippet per source that the diagnostic points into, the main place's source first.
-    fn snippets<'a>(&'a self, diagnostic: &'a Diagnostic) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    fn snippets<'a>(
+        &'a self,
+        diagnostic: &'a Diagnostic,
+    ) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
         let mut order: Vec<usize> = Vec::new();
         for (place, _) in &diagnostic.labels {
             if !order.contains(&place.source) {
@@ -82,13 +96,23 @@ impl Diagnostics {
             }
         }
         let snippet = |source: usize| {
-            let annotations = diagnostic.labels.iter().enumerate().filter(move |(_, (place, _))| place.source == source);
+            let annotations = diagnostic
+                .labels
+                .iter()
+                .enumerate()
+                .filter(move |(_, (place, _))| place.source == source);
             let annotations = annotations.map(|(i, (place, text))| {
-                let kind = if i == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
+                let kind = if i == 0 {
+                    AnnotationKind::Primary
+                } else {
+                    AnnotationKind::Context
+                };
                 kind.span(place.span()).label(text)
             });
             let Source { name, text } = &self.sources[source];
-            Snippet::source(text).path(name).annotations(annotations.collect::<Vec<_>>())
+            Snippet::source(text)
+                .path(name)
+                .annotations(annotations.collect::<Vec<_>>())
         };
         order.into_iter().map(snippet).collect()
     }

@@ -47,7 +47,11 @@ impl Model {
     /// # Errors
     /// What is wrong with `set`.
     pub fn spec(&self, set: &[(String, String)]) -> Result<MacroSpec, Diagnostics> {
-        schema::parse(&format!("hw-models/{}/macro.toml", self.name), self.text, set)
+        schema::parse(
+            &format!("hw-models/{}/macro.toml", self.name),
+            self.text,
+            set,
+        )
     }
 }
 

@@ -48,8 +48,15 @@ const MOM_FF_PER_UM2_22NM: f64 = 2.3;
 /// An 8T cell with its capacitor is 1.8 times a 6T cell (Valavi, JSSC 2019).
 const CELL_PER_6T: f64 = 1.8;
 /// Published 6T cells, (node nm, um^2); recalled.
-const SRAM_6T_UM2: [(f64, f64); 7] =
-    [(7.0, 0.027), (16.0, 0.070), (22.0, 0.092), (28.0, 0.127), (40.0, 0.242), (45.0, 0.346), (65.0, 0.525)];
+const SRAM_6T_UM2: [(f64, f64); 7] = [
+    (7.0, 0.027),
+    (16.0, 0.070),
+    (22.0, 0.092),
+    (28.0, 0.127),
+    (40.0, 0.242),
+    (45.0, 0.346),
+    (65.0, 0.525),
+];
 /// Horowitz, ISSCC 2014, 45 nm: int8 multiply and two int32 adds, for bias and requantisation; recalled.
 const REQUANTISE_45NM_FJ: f64 = 400.0;
 /// Horowitz, ISSCC 2014, 45 nm: 10 pJ per 64 bits of an 8 KB memory; recalled.
@@ -96,14 +103,19 @@ fn sram_6t_um2(node_nm: f64) -> f64 {
 pub fn energy(technology: &Technology, input: InputCombine) -> EnergySpec {
     let node45 = technology.node_nm / 45.0;
     let driver_fj = match input {
-        InputCombine::Dac { bits, .. } => ROW_DAC_FF_PER_BIT * f64::from(bits) * technology.vdd_v * technology.vdd_v,
+        InputCombine::Dac { bits, .. } => {
+            ROW_DAC_FF_PER_BIT * f64::from(bits) * technology.vdd_v * technology.vdd_v
+        }
         _ => switched_fj(technology, FLIP_FLOP_FF),
     };
     EnergySpec {
         cell_overhead_ff: scaled_ff(technology, CELL_GATES * NAND2_FF),
         wordline_ff_per_column: scaled_ff(technology, WORDLINE_FF),
         driver_fj,
-        accumulator_fj: switched_fj(technology, ACCUMULATOR_BITS * (FULL_ADDER_FF + FLIP_FLOP_FF) * LOGIC_ACTIVITY),
+        accumulator_fj: switched_fj(
+            technology,
+            ACCUMULATOR_BITS * (FULL_ADDER_FF + FLIP_FLOP_FF) * LOGIC_ACTIVITY,
+        ),
         output_fj: REQUANTISE_45NM_FJ * libm::pow(node45, REQUANTISE_EXPONENT),
         control_fj_per_cell: switched_fj(technology, SHARE_SWITCH_FF),
         buffer_fj_per_byte: BUFFER_45NM_FJ_PER_BYTE * libm::pow(node45, BUFFER_EXPONENT),
@@ -122,11 +134,15 @@ pub fn decision_fj(technology: &Technology) -> f64 {
 #[must_use]
 pub fn area(technology: &Technology, unit_cap_ff: f64) -> AreaSpec {
     let f_um = technology.node_nm * 1e-3;
-    let cell_um2 = (CELL_PER_6T * sram_6t_um2(technology.node_nm)).max(capacitor_um2(technology, unit_cap_ff));
+    let cell_um2 =
+        (CELL_PER_6T * sram_6t_um2(technology.node_nm)).max(capacitor_um2(technology, unit_cap_ff));
     AreaSpec {
         cell_f2: cell_um2 / (f_um * f_um),
         row_driver_um2: gates_um2(technology, ROW_DRIVER_NAND2),
-        column_digital_um2: gates_um2(technology, ACCUMULATOR_BITS * (FULL_ADDER_NAND2 + FLIP_FLOP_NAND2)),
+        column_digital_um2: gates_um2(
+            technology,
+            ACCUMULATOR_BITS * (FULL_ADDER_NAND2 + FLIP_FLOP_NAND2),
+        ),
         other_um2: 0.0,
     }
 }

@@ -26,8 +26,13 @@ pub fn planes_per_evaluation(spec: &MacroSpec) -> u64 {
 /// Sharing steps of one plane: the column's cells, then the weight columns among each other (`binary_cap`; a C-2C ladder
 /// merges within the cell), then the plane with those before it (`serial_share`).
 fn share_steps(spec: &MacroSpec) -> u64 {
-    1 + u64::from(matches!(spec.weight.combine, WeightCombine::BinaryCap { .. }))
-        + u64::from(matches!(spec.input.combine, InputCombine::SerialShare { .. }))
+    1 + u64::from(matches!(
+        spec.weight.combine,
+        WeightCombine::BinaryCap { .. }
+    )) + u64::from(matches!(
+        spec.input.combine,
+        InputCombine::SerialShare { .. }
+    ))
 }
 
 /// Timing of one input vector with `n` evaluations of the array (`T_arr`) and the ADC (`T_adc`):
@@ -41,8 +46,16 @@ pub fn evaluation_timing(spec: &MacroSpec) -> EvaluationTiming {
     let array = plane * planes_per_evaluation(spec);
     let adc = (t.sample + spec.adc.model().cycles(&spec.adc)) * spec.adc.columns_per_adc as u64;
     let n = spec.evaluations() as u64;
-    let stages = if t.pipelined { n * array.max(adc) + array.min(adc) } else { n * (array + adc) };
-    EvaluationTiming { array_clocks: array, adc_clocks: adc, total_mvm_clocks: stages + t.output }
+    let stages = if t.pipelined {
+        n * array.max(adc) + array.min(adc)
+    } else {
+        n * (array + adc)
+    };
+    EvaluationTiming {
+        array_clocks: array,
+        adc_clocks: adc,
+        total_mvm_clocks: stages + t.output,
+    }
 }
 
 /// Clocks of one input vector through the whole array, all evaluations.

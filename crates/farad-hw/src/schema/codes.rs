@@ -3,7 +3,10 @@
 /// What `code` means, how it comes about and what to do; `None` for a code that does not exist.
 #[must_use]
 pub fn explain(code: &str) -> Option<&'static str> {
-    CODES.iter().find(|(name, _)| *name == code).map(|(_, text)| *text)
+    CODES
+        .iter()
+        .find(|(name, _)| *name == code)
+        .map(|(_, text)| *text)
 }
 
 /// Every code that can be reported, with its text.
@@ -39,7 +42,10 @@ const CODES: &[(&str, &str)] = &[
          bits, 2 to 8 weight bits, since a signed weight of one bit has no magnitude) or what is physical: capacitors, \
          supplies, clocks and sigmas are not negative, and a clip range is wider than nothing.",
     ),
-    ("E0106", "A value is NaN or infinite.\n\nTOML has them, circuits do not. To switch an effect off, leave its key out."),
+    (
+        "E0106",
+        "A value is NaN or infinite.\n\nTOML has them, circuits do not. To switch an effect off, leave its key out.",
+    ),
     (
         "E0107",
         "A required key is missing.\n\nEvery macro states `name`, `array.rows`, `array.columns`, `adc.kind` and `adc.bits`. Everything else has a \
@@ -108,12 +114,20 @@ mod tests {
 
     #[test]
     fn every_code_in_the_sources_is_explained() {
-        let sources = [include_str!("reader.rs"), include_str!("rules.rs"), include_str!("tables.rs")].concat();
+        let sources = [
+            include_str!("reader.rs"),
+            include_str!("rules.rs"),
+            include_str!("tables.rs"),
+        ]
+        .concat();
         let mut rest = sources.as_str();
         let mut seen = 0;
         while let Some(at) = rest.find("\"E0") {
             let code = &rest[at + 1..at + 6];
-            assert!(explain(code).is_some_and(|text| text.len() > 80), "{code} has no explanation");
+            assert!(
+                explain(code).is_some_and(|text| text.len() > 80),
+                "{code} has no explanation"
+            );
             rest = &rest[at + 6..];
             seen += 1;
         }

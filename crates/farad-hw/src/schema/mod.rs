@@ -31,9 +31,19 @@ use reader::Reader;
 /// assert_eq!(spec.adc.bits, 6);
 /// # Ok::<(), farad_hw::diagnostic::Diagnostics>(())
 /// ```
-pub fn parse(file_name: &str, text: &str, set: &[(String, String)]) -> Result<MacroSpec, Diagnostics> {
-    let mut sources = vec![Source { name: file_name.to_owned(), text: text.to_owned() }];
-    sources.extend(set.iter().map(|(key, value)| Source { name: "--set".to_owned(), text: format!("{key}={value}") }));
+pub fn parse(
+    file_name: &str,
+    text: &str,
+    set: &[(String, String)],
+) -> Result<MacroSpec, Diagnostics> {
+    let mut sources = vec![Source {
+        name: file_name.to_owned(),
+        text: text.to_owned(),
+    }];
+    sources.extend(set.iter().map(|(key, value)| Source {
+        name: "--set".to_owned(),
+        text: format!("{key}={value}"),
+    }));
     let mut reader = Reader::new(&sources);
     if !reader.is_unreadable() {
         let spec = tables::read(&mut reader);

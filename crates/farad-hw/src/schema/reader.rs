@@ -11,7 +11,11 @@ pub(super) type Key = (&'static str, &'static str);
 
 /// `table.key` as people write it.
 pub(super) fn path((table, key): (&str, &str)) -> String {
-    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
+    if table.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{table}.{key}")
+    }
 }
 
 /// A value without its punctuation.
@@ -82,7 +86,11 @@ impl Reader {
         let (table, errors) = DeTable::parse_recoverable(&sources[0].text);
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            let place = Place { source: 0, start: span.start, end: span.end };
+            let place = Place {
+                source: 0,
+                start: span.start,
+                end: span.end,
+            };
             reader.list.push(Diagnostic {
                 code: "E0001",
                 message: "this is not TOML".to_owned(),
@@ -91,7 +99,14 @@ impl Reader {
             });
         }
         for (key, value) in table.get_ref() {
-            reader.insert_top(key.get_ref(), place(0, 0, key), place(0, 0, value), value.get_ref(), 0, 0);
+            reader.insert_top(
+                key.get_ref(),
+                place(0, 0, key),
+                place(0, 0, value),
+                value.get_ref(),
+                0,
+                0,
+            );
         }
         for (i, source) in sources.iter().enumerate().skip(1) {
             reader.insert_set(i, &source.text);
@@ -107,38 +122,88 @@ impl Reader {
     /// What is wrong with a document that could not be read; its content is not judged.
     pub(super) fn unreadable(mut self, sources: Vec<Source>) -> Diagnostics {
         self.list.retain(|d| d.code == "E0001");
-        Diagnostics { sources, list: self.list }
+        Diagnostics {
+            sources,
+            list: self.list,
+        }
     }
 
-    fn insert_top(&mut self, name: &str, key: Place, at: Place, value: &DeValue<'_>, source: usize, offset: usize) {
+    fn insert_top(
+        &mut self,
+        name: &str,
+        key: Place,
+        at: Place,
+        value: &DeValue<'_>,
+        source: usize,
+        offset: usize,
+    ) {
         match value {
             DeValue::Table(table) => {
                 self.headers.insert(name.to_owned(), key);
                 for (key, value) in table {
-                    let (key_at, value_at) = (place(source, offset, key), place(source, offset, value));
-                    self.insert(name, key.get_ref(), Entry { value: Value::new(value.get_ref()), key: key_at, at: value_at });
+                    let (key_at, value_at) =
+                        (place(source, offset, key), place(source, offset, value));
+                    self.insert(
+                        name,
+                        key.get_ref(),
+                        Entry {
+                            value: Value::new(value.get_ref()),
+                            key: key_at,
+                            at: value_at,
+                        },
+                    );
                 }
             }
-            _ => self.insert("", name, Entry { value: Value::new(value), key, at }),
+            _ => self.insert(
+                "",
+                name,
+                Entry {
+                    value: Value::new(value),
+                    key,
+                    at,
+                },
+            ),
         }
     }
 
     fn insert(&mut self, table: &str, key: &str, entry: Entry) {
-        self.entries.insert((table.to_owned(), key.to_owned()), entry);
+        self.entries
+            .insert((table.to_owned(), key.to_owned()), entry);
     }
 
     /// `path=value`; a value that is not TOML is taken as a bare string.
     fn insert_set(&mut self, source: usize, text: &str) {
         let split = text.find('=').unwrap_or(text.len());
         let (name, value_text) = (&text[..split], text.get(split + 1..).unwrap_or(""));
-        let key = Place { source, start: 0, end: split };
-        let at = Place { source, start: (split + 1).min(text.len()), end: text.len() };
-        let parsed = DeValue::parse(value_text).map_or_else(|_| DeValue::String(value_text.into()), Spanned::into_inner);
+        let key = Place {
+            source,
+            start: 0,
+            end: split,
+        };
+        let at = Place {
+            source,
+            start: (split + 1).min(text.len()),
+            end: text.len(),
+        };
+        let parsed = DeValue::parse(value_text)
+            .map_or_else(|_| DeValue::String(value_text.into()), Spanned::into_inner);
         match name.split('.').collect::<Vec<_>>()[..] {
             [name] => self.insert_top(name, key, at, &parsed, source, split + 1),
             [table, name] => {
-                self.headers.entry(table.to_owned()).or_insert(Place { source, start: 0, end: table.len() });
-                self.insert(table, name, Entry { value: Value::new(&parsed), key, at });
+                self.headers.entry(table.to_owned()).or_insert(Place {
+                    source,
+                    start: 0,
+                    end: table.len(),
+                });
+                self.insert(
+                    table,
+                    name,
+                    Entry {
+                        value: Value::new(&parsed),
+                        key,
+                        at,
+                    },
+                );
             }
             _ => self.list.push(Diagnostic {
                 code: "E0109",
@@ -156,19 +221,54 @@ impl Reader {
         Some(entry)
     }
 
-    fn refuse(&mut self, key: Key, code: &'static str, message: String, at: Place, label: &str, help: Option<String>) {
+    fn refuse(
+        &mut self,
+        key: Key,
+        code: &'static str,
+        message: String,
+        at: Place,
+        label: &str,
+        help: Option<String>,
+    ) {
         self.bad.insert(key);
-        self.list.push(Diagnostic { code, message, labels: vec![(at, label.to_owned())], help });
+        self.list.push(Diagnostic {
+            code,
+            message,
+            labels: vec![(at, label.to_owned())],
+            help,
+        });
     }
 
     fn wrong_type(&mut self, key: Key, expected: &str, entry: &Entry) {
-        let message = format!("`{}` must be {expected}, not {}", path(key), entry.value.kind());
-        self.refuse(key, "E0103", message, entry.at.clone(), &format!("expected {expected}"), None);
+        let message = format!(
+            "`{}` must be {expected}, not {}",
+            path(key),
+            entry.value.kind()
+        );
+        self.refuse(
+            key,
+            "E0103",
+            message,
+            entry.at.clone(),
+            &format!("expected {expected}"),
+            None,
+        );
     }
 
     fn missing(&mut self, key: Key, hint: &str) {
-        let at = self.headers.get(key.0).cloned().unwrap_or(Place { source: 0, start: 0, end: 0 });
-        self.refuse(key, "E0107", format!("`{}` is missing", path(key)), at, "it is required here", Some(hint.to_owned()));
+        let at = self.headers.get(key.0).cloned().unwrap_or(Place {
+            source: 0,
+            start: 0,
+            end: 0,
+        });
+        self.refuse(
+            key,
+            "E0107",
+            format!("`{}` is missing", path(key)),
+            at,
+            "it is required here",
+            Some(hint.to_owned()),
+        );
     }
 
     /// Whether the text gives this key.
@@ -178,7 +278,9 @@ impl Reader {
 
     /// A finite number within `bounds`.
     pub(super) fn real(&mut self, key: Key, default: f64, bounds: RangeInclusive<f64>) -> f64 {
-        let Some(entry) = self.take(key) else { return default };
+        let Some(entry) = self.take(key) else {
+            return default;
+        };
         let value = match entry.value {
             Value::Real(x) => x,
             Value::Integer(x) => x.map_or(f64::INFINITY, |x| x as f64),
@@ -190,7 +292,14 @@ impl Reader {
         let (lo, hi) = bounds.clone().into_inner();
         if matches!(entry.value, Value::Real(x) if !x.is_finite()) {
             let help = format!("give a value between {lo} and {hi}");
-            self.refuse(key, "E0106", format!("`{}` must be finite", path(key)), entry.at, "not a finite number", Some(help));
+            self.refuse(
+                key,
+                "E0106",
+                format!("`{}` must be finite", path(key)),
+                entry.at,
+                "not a finite number",
+                Some(help),
+            );
         } else if !bounds.contains(&value) {
             let message = format!("`{}` must be between {lo} and {hi}", path(key));
             self.refuse(key, "E0105", message, entry.at, "out of range", None);
@@ -201,7 +310,12 @@ impl Reader {
     }
 
     /// An integer within `bounds`; without a default it is required.
-    pub(super) fn count(&mut self, key: Key, default: Option<u64>, bounds: RangeInclusive<u64>) -> u64 {
+    pub(super) fn count(
+        &mut self,
+        key: Key,
+        default: Option<u64>,
+        bounds: RangeInclusive<u64>,
+    ) -> u64 {
         let fallback = default.unwrap_or(*bounds.start());
         let (lo, hi) = bounds.clone().into_inner();
         let Some(entry) = self.take(key) else {
@@ -214,7 +328,10 @@ impl Reader {
             self.wrong_type(key, "an integer", &entry);
             return fallback;
         };
-        match value.and_then(|x| u64::try_from(x).ok()).filter(|x| bounds.contains(x)) {
+        match value
+            .and_then(|x| u64::try_from(x).ok())
+            .filter(|x| bounds.contains(x))
+        {
             Some(x) => x,
             None => {
                 let message = format!("`{}` must be between {lo} and {hi}", path(key));
@@ -228,7 +345,10 @@ impl Reader {
     pub(super) fn flag(&mut self, key: Key, default: bool) -> bool {
         match self.take(key) {
             None => default,
-            Some(Entry { value: Value::Flag(x), .. }) => x,
+            Some(Entry {
+                value: Value::Flag(x),
+                ..
+            }) => x,
             Some(entry) => {
                 self.wrong_type(key, "a boolean", &entry);
                 default
@@ -239,8 +359,19 @@ impl Reader {
     /// A string; without a default it is required and not empty.
     pub(super) fn text(&mut self, key: Key, default: Option<&str>) -> String {
         match self.take(key) {
-            Some(Entry { value: Value::Text(x), .. }) if default.is_some() || !x.trim().is_empty() => return x,
-            Some(entry) => self.wrong_type(key, if default.is_some() { "a string" } else { "a string with something in it" }, &entry),
+            Some(Entry {
+                value: Value::Text(x),
+                ..
+            }) if default.is_some() || !x.trim().is_empty() => return x,
+            Some(entry) => self.wrong_type(
+                key,
+                if default.is_some() {
+                    "a string"
+                } else {
+                    "a string with something in it"
+                },
+                &entry,
+            ),
             None if default.is_none() => self.missing(key, "give a string"),
             None => {}
         }
@@ -248,7 +379,12 @@ impl Reader {
     }
 
     /// One of the named alternatives; the first is taken when a required one is missing or unknown.
-    pub(super) fn choice<T: Copy>(&mut self, key: Key, default: Option<T>, options: &[(&str, T)]) -> T {
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        key: Key,
+        default: Option<T>,
+        options: &[(&str, T)],
+    ) -> T {
         let fallback = default.unwrap_or(options[0].1);
         let names: Vec<&str> = options.iter().map(|(name, _)| *name).collect();
         let Some(entry) = self.take(key) else {
@@ -265,11 +401,21 @@ impl Reader {
             return *value;
         }
         let help = match nearest(text, names.iter().copied()) {
-            Some(name) => format!("did you mean `{name}`? The choices are: {}", names.join(", ")),
+            Some(name) => format!(
+                "did you mean `{name}`? The choices are: {}",
+                names.join(", ")
+            ),
             None => format!("the choices are: {}", names.join(", ")),
         };
         let message = format!("`{}` cannot be `{}`", path(key), text.escape_debug());
-        self.refuse(key, "E0104", message, entry.at, "unknown choice", Some(help));
+        self.refuse(
+            key,
+            "E0104",
+            message,
+            entry.at,
+            "unknown choice",
+            Some(help),
+        );
         fallback
     }
 
@@ -278,7 +424,11 @@ impl Reader {
         if !applies && self.is_given(key) {
             self.conflict(
                 "E0108",
-                format!("`{}` has no meaning without `{} = \"{choice}\"`", path(key), path(needs)),
+                format!(
+                    "`{}` has no meaning without `{} = \"{choice}\"`",
+                    path(key),
+                    path(needs)
+                ),
                 &[(key, "given here"), (needs, "because of this choice")],
                 "remove it, or change the choice",
             );
@@ -287,19 +437,34 @@ impl Reader {
 
     /// Reports a contradiction between keys, unless one of them was already refused. A key that is not given points at
     /// its table.
-    pub(super) fn conflict(&mut self, code: &'static str, message: String, labels: &[(Key, &str)], help: &str) {
+    pub(super) fn conflict(
+        &mut self,
+        code: &'static str,
+        message: String,
+        labels: &[(Key, &str)],
+        help: &str,
+    ) {
         if labels.iter().any(|(key, _)| self.bad.contains(key)) {
             return;
         }
         let labels = labels.iter().map(|(key, text)| match self.given.get(key) {
             Some(place) => (place.clone(), (*text).to_owned()),
             None => {
-                let place = self.headers.get(key.0).cloned().unwrap_or(Place { source: 0, start: 0, end: 0 });
+                let place = self.headers.get(key.0).cloned().unwrap_or(Place {
+                    source: 0,
+                    start: 0,
+                    end: 0,
+                });
                 (place, format!("{text} (`{}` by default)", path(*key)))
             }
         });
         let labels = labels.collect();
-        self.list.push(Diagnostic { code, message, labels, help: Some(help.to_owned()) });
+        self.list.push(Diagnostic {
+            code,
+            message,
+            labels,
+            help: Some(help.to_owned()),
+        });
     }
 
     /// Reports what nobody asked for, and hands over everything that was found, in the order of the text.
@@ -325,7 +490,10 @@ impl Reader {
             return Ok(());
         }
         self.list.sort_by(|a, b| a.labels[0].0.cmp(&b.labels[0].0));
-        Err(Diagnostics { sources, list: self.list })
+        Err(Diagnostics {
+            sources,
+            list: self.list,
+        })
     }
 
     fn tables(&self) -> Vec<&'static str> {
@@ -339,9 +507,16 @@ impl Reader {
     }
 
     fn unknown(&self, table: &str, key: &str, at: Place) -> Diagnostic {
-        let here: Vec<&str> = self.known.iter().filter(|k| k.0 == table).map(|k| k.1).collect();
+        let here: Vec<&str> = self
+            .known
+            .iter()
+            .filter(|k| k.0 == table)
+            .map(|k| k.1)
+            .collect();
         let elsewhere = self.known.iter().find(|k| k.1 == key).map(|k| path(*k));
-        let near = nearest(key, here.iter().copied()).map(|k| path((table, k))).or(elsewhere);
+        let near = nearest(key, here.iter().copied())
+            .map(|k| path((table, k)))
+            .or(elsewhere);
         Diagnostic {
             code: "E0102",
             message: format!("unknown key `{}`", path((table, key)).escape_debug()),
@@ -353,7 +528,11 @@ impl Reader {
 
 /// Span of `item`, which was parsed from the bytes of `source` that begin at `offset`.
 fn place<T>(source: usize, offset: usize, item: &Spanned<T>) -> Place {
-    Place { source, start: offset + item.span().start, end: offset + item.span().end }
+    Place {
+        source,
+        start: offset + item.span().start,
+        end: offset + item.span().end,
+    }
 }
 
 fn suggestion(near: Option<&str>, all: &[&str]) -> String {
@@ -365,6 +544,10 @@ fn suggestion(near: Option<&str>, all: &[&str]) -> String {
 
 /// The most similar name, if any is similar enough to be a slip.
 fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = names.map(|name| (strsim::jaro_winkler(typed, name), name)).filter(|(score, _)| *score > 0.8);
-    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+    let scored = names
+        .map(|name| (strsim::jaro_winkler(typed, name), name))
+        .filter(|(score, _)| *score > 0.8);
+    scored
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
 }

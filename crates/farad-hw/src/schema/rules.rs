@@ -33,8 +33,15 @@ fn check_geometry(spec: &MacroSpec, r: &mut Reader) {
     if spec.array.columns < needed {
         r.conflict(
             "E0201",
-            format!("{} columns do not hold one output of {needed} columns", spec.array.columns),
-            &[(ROWS_COLUMNS, "too few"), (WEIGHT_BITS, "weight bits"), (SIGNED, "signed scheme")],
+            format!(
+                "{} columns do not hold one output of {needed} columns",
+                spec.array.columns
+            ),
+            &[
+                (ROWS_COLUMNS, "too few"),
+                (WEIGHT_BITS, "weight bits"),
+                (SIGNED, "signed scheme"),
+            ],
             "add columns, or use fewer weight bits",
         );
         return;
@@ -43,8 +50,15 @@ fn check_geometry(spec: &MacroSpec, r: &mut Reader) {
     if spec.adc.columns_per_adc > conversions {
         r.conflict(
             "E0208",
-            format!("one ADC cannot serve {} columns: an evaluation has {conversions} conversions", spec.adc.columns_per_adc),
-            &[(COLUMNS_PER_ADC, "more than there are"), (ROWS_COLUMNS, "columns"), (WEIGHT_COMBINE, "weight combination")],
+            format!(
+                "one ADC cannot serve {} columns: an evaluation has {conversions} conversions",
+                spec.adc.columns_per_adc
+            ),
+            &[
+                (COLUMNS_PER_ADC, "more than there are"),
+                (ROWS_COLUMNS, "columns"),
+                (WEIGHT_COMBINE, "weight combination"),
+            ],
             "merged columns count once",
         );
     }
@@ -53,8 +67,12 @@ fn check_geometry(spec: &MacroSpec, r: &mut Reader) {
 fn check_sign(spec: &MacroSpec, r: &mut Reader) {
     let digital = spec.weight.combine == WeightCombine::Digital;
     let unfit = match spec.weight.signed {
-        SignedScheme::MsbPolarity if digital => Some(("msb_polarity", "an analog merge of the weight bits")),
-        SignedScheme::TwosComplement if !digital => Some(("twos_complement", "`digital` combination")),
+        SignedScheme::MsbPolarity if digital => {
+            Some(("msb_polarity", "an analog merge of the weight bits"))
+        }
+        SignedScheme::TwosComplement if !digital => {
+            Some(("twos_complement", "`digital` combination"))
+        }
         SignedScheme::Xnor if !digital => Some(("xnor", "`digital` combination")),
         _ => None,
     };
@@ -78,11 +96,16 @@ fn check_sign(spec: &MacroSpec, r: &mut Reader) {
 }
 
 fn check_input(spec: &MacroSpec, r: &mut Reader) {
-    let InputCombine::Dac { bits, .. } = spec.input.combine else { return };
+    let InputCombine::Dac { bits, .. } = spec.input.combine else {
+        return;
+    };
     if bits > spec.input.bits {
         r.conflict(
             "E0206",
-            format!("a row DAC of {bits} bits is wider than an input of {} bits", spec.input.bits),
+            format!(
+                "a row DAC of {bits} bits is wider than an input of {} bits",
+                spec.input.bits
+            ),
             &[(DAC_BITS, "DAC bits"), (INPUT_BITS, "input bits")],
             "the DAC applies part of an input, or all of it",
         );
@@ -91,7 +114,10 @@ fn check_input(spec: &MacroSpec, r: &mut Reader) {
         r.conflict(
             "E0209",
             "an XNOR cell takes one input bit at a time".to_owned(),
-            &[(CELL, "this cell"), (INPUT_COMBINE, "applies several bits at once")],
+            &[
+                (CELL, "this cell"),
+                (INPUT_COMBINE, "applies several bits at once"),
+            ],
             "use `bitserial` or `serial_share`",
         );
     }
@@ -102,7 +128,10 @@ fn check_adc(spec: &MacroSpec, r: &mut Reader) {
     if spec.noise.draws == NoiseDraws::PerDecision && !successive {
         r.conflict(
             "E0204",
-            format!("`{}` makes no decisions one after another to draw noise for", spec.adc.kind),
+            format!(
+                "`{}` makes no decisions one after another to draw noise for",
+                spec.adc.kind
+            ),
             &[(DRAWS, "needs a SAR"), (ADC_KIND, "this kind")],
             "use `per_conversion`, or a SAR",
         );
@@ -117,7 +146,10 @@ fn check_adc(spec: &MacroSpec, r: &mut Reader) {
     } else if spec.adc.skip_bits >= spec.adc.bits {
         r.conflict(
             "E0205",
-            format!("skipping {} of {} bits leaves nothing to convert", spec.adc.skip_bits, spec.adc.bits),
+            format!(
+                "skipping {} of {} bits leaves nothing to convert",
+                spec.adc.skip_bits, spec.adc.bits
+            ),
             &[(SKIP_BITS, "must be less"), (ADC_BITS, "than this")],
             "skip fewer bits",
         );

@@ -3,8 +3,9 @@
 use super::reader::{Key, Reader};
 use crate::adc::{self, AdcSpec, Range};
 use crate::spec::{
-    AreaSpec, ArraySpec, Cell, EnergySpec, InputCombine, InputSpec, MacroSpec, Mapper, NoiseDraws, NoiseSpec, SignedScheme, SystemSpec,
-    Technology, TimingSpec, Topology, UnusedRows, WeightCombine, WeightSpec,
+    AreaSpec, ArraySpec, Cell, EnergySpec, InputCombine, InputSpec, MacroSpec, Mapper, NoiseDraws,
+    NoiseSpec, SignedScheme, SystemSpec, Technology, TimingSpec, Topology, UnusedRows,
+    WeightCombine, WeightSpec,
 };
 use crate::technology;
 use std::ops::RangeInclusive;
@@ -60,7 +61,20 @@ pub(super) fn read(r: &mut Reader) -> MacroSpec {
     let energy = read_energy(r, &technology::energy(&technology, input.combine), scale);
     let area = read_area(r, &technology::area(&technology, array.unit_cap_ff));
     let system = read_system(r);
-    MacroSpec { name, description, technology, array, input, weight, adc, noise, timing, energy, area, system }
+    MacroSpec {
+        name,
+        description,
+        technology,
+        array,
+        input,
+        weight,
+        adc,
+        noise,
+        timing,
+        energy,
+        area,
+        system,
+    }
 }
 
 fn read_technology(r: &mut Reader) -> Technology {
@@ -75,7 +89,11 @@ fn read_array(r: &mut Reader) -> ArraySpec {
     ArraySpec {
         rows: r.count(("array", "rows"), None, LINES) as usize,
         columns: r.count(("array", "columns"), None, LINES) as usize,
-        cell: r.choice(("array", "cell"), Some(Cell::And), &[("and", Cell::And), ("xnor", Cell::Xnor)]),
+        cell: r.choice(
+            ("array", "cell"),
+            Some(Cell::And),
+            &[("and", Cell::And), ("xnor", Cell::Xnor)],
+        ),
         topology: r.choice(
             ("array", "topology"),
             Some(Topology::Share),
@@ -85,11 +103,18 @@ fn read_array(r: &mut Reader) -> ArraySpec {
         mismatch_pct: r.real(("array", "mismatch_pct"), 0.0, PERCENT),
         parasitic_ratio: r.real(("array", "parasitic_ratio"), 0.0, 0.0..=100.0),
         parasitic_fixed_ff: r.real(("array", "parasitic_fixed_ff"), 0.0, 0.0..=1e6),
-        parasitic_nonlinearity_per_v: r.real(("array", "parasitic_nonlinearity_per_v"), 0.0, -1.0..=1.0),
+        parasitic_nonlinearity_per_v: r.real(
+            ("array", "parasitic_nonlinearity_per_v"),
+            0.0,
+            -1.0..=1.0,
+        ),
         unused_rows: r.choice(
             ("array", "unused_rows"),
             Some(UnusedRows::Gated),
-            &[("gated", UnusedRows::Gated), ("connected", UnusedRows::Connected)],
+            &[
+                ("gated", UnusedRows::Gated),
+                ("connected", UnusedRows::Connected),
+            ],
         ),
     }
 }
@@ -100,18 +125,42 @@ fn read_input(r: &mut Reader) -> InputSpec {
     let kind = r.choice(
         combine,
         Some(InputKind::BitSerial),
-        &[("bitserial", InputKind::BitSerial), ("serial_share", InputKind::SerialShare), ("dac", InputKind::Dac)],
+        &[
+            ("bitserial", InputKind::BitSerial),
+            ("serial_share", InputKind::SerialShare),
+            ("dac", InputKind::Dac),
+        ],
     );
     let share_mismatch_pct = r.real(("input", "share_mismatch_pct"), 0.0, PERCENT);
-    r.only_with(kind == InputKind::SerialShare, ("input", "share_mismatch_pct"), combine, "serial_share");
+    r.only_with(
+        kind == InputKind::SerialShare,
+        ("input", "share_mismatch_pct"),
+        combine,
+        "serial_share",
+    );
     let dac_bits = r.count(("input", "dac_bits"), Some(u64::from(bits)), BITS) as u32;
-    r.only_with(kind == InputKind::Dac, ("input", "dac_bits"), combine, "dac");
+    r.only_with(
+        kind == InputKind::Dac,
+        ("input", "dac_bits"),
+        combine,
+        "dac",
+    );
     let dac_mismatch_pct = r.real(("input", "dac_mismatch_pct"), 0.0, PERCENT);
-    r.only_with(kind == InputKind::Dac, ("input", "dac_mismatch_pct"), combine, "dac");
+    r.only_with(
+        kind == InputKind::Dac,
+        ("input", "dac_mismatch_pct"),
+        combine,
+        "dac",
+    );
     let combine = match kind {
         InputKind::BitSerial => InputCombine::BitSerial,
-        InputKind::SerialShare => InputCombine::SerialShare { mismatch_pct: share_mismatch_pct },
-        InputKind::Dac => InputCombine::Dac { bits: dac_bits, mismatch_pct: dac_mismatch_pct },
+        InputKind::SerialShare => InputCombine::SerialShare {
+            mismatch_pct: share_mismatch_pct,
+        },
+        InputKind::Dac => InputCombine::Dac {
+            bits: dac_bits,
+            mismatch_pct: dac_mismatch_pct,
+        },
     };
     InputSpec { bits, combine }
 }
@@ -123,18 +172,49 @@ fn read_weight(r: &mut Reader) -> WeightSpec {
     let kind = r.choice(
         combine,
         Some(WeightKind::Digital),
-        &[("digital", WeightKind::Digital), ("binary_cap", WeightKind::BinaryCap), ("c2c", WeightKind::C2c)],
+        &[
+            ("digital", WeightKind::Digital),
+            ("binary_cap", WeightKind::BinaryCap),
+            ("c2c", WeightKind::C2c),
+        ],
     );
     let mismatch_pct = r.real(("weight", "cap_mismatch_pct"), 0.0, PERCENT);
-    r.only_with(kind != WeightKind::Digital, ("weight", "cap_mismatch_pct"), combine, "binary_cap");
+    r.only_with(
+        kind != WeightKind::Digital,
+        ("weight", "cap_mismatch_pct"),
+        combine,
+        "binary_cap",
+    );
     let switch_parasitic = r.real(("weight", "switch_parasitic"), 0.0, 0.0..=100.0);
-    r.only_with(kind == WeightKind::BinaryCap, ("weight", "switch_parasitic"), combine, "binary_cap");
+    r.only_with(
+        kind == WeightKind::BinaryCap,
+        ("weight", "switch_parasitic"),
+        combine,
+        "binary_cap",
+    );
     let node_parasitic = r.real(("weight", "node_parasitic"), 0.0, 0.0..=100.0);
-    r.only_with(kind == WeightKind::C2c, ("weight", "node_parasitic"), combine, "c2c");
+    r.only_with(
+        kind == WeightKind::C2c,
+        ("weight", "node_parasitic"),
+        combine,
+        "c2c",
+    );
     let (combine, natural_sign) = match kind {
         WeightKind::Digital => (WeightCombine::Digital, SignedScheme::TwosComplement),
-        WeightKind::BinaryCap => (WeightCombine::BinaryCap { mismatch_pct, switch_parasitic }, SignedScheme::MsbPolarity),
-        WeightKind::C2c => (WeightCombine::C2c { node_parasitic, mismatch_pct }, SignedScheme::MsbPolarity),
+        WeightKind::BinaryCap => (
+            WeightCombine::BinaryCap {
+                mismatch_pct,
+                switch_parasitic,
+            },
+            SignedScheme::MsbPolarity,
+        ),
+        WeightKind::C2c => (
+            WeightCombine::C2c {
+                node_parasitic,
+                mismatch_pct,
+            },
+            SignedScheme::MsbPolarity,
+        ),
     };
     let signed = r.choice(
         ("weight", "signed"),
@@ -147,15 +227,21 @@ fn read_weight(r: &mut Reader) -> WeightSpec {
             ("xnor", SignedScheme::Xnor),
         ],
     );
-    WeightSpec { bits, combine, signed }
+    WeightSpec {
+        bits,
+        combine,
+        signed,
+    }
 }
 
 fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
-    let kinds: Vec<(&str, &'static str)> = adc::kinds().iter().map(|k| (k.name(), k.name())).collect();
+    let kinds: Vec<(&str, &'static str)> =
+        adc::kinds().iter().map(|k| (k.name(), k.name())).collect();
     let kind = r.choice(("adc", "kind"), None, &kinds);
     let bits = r.count(("adc", "bits"), None, 1..=12) as u32;
     let unit_cap_ff = r.real(("adc", "unit_cap_ff"), 1.0, CAPACITOR_FF);
-    let (area_fixed_um2, area_per_unit_um2) = technology::adc_area_um2(technology, kind, unit_cap_ff);
+    let (area_fixed_um2, area_per_unit_um2) =
+        technology::adc_area_um2(technology, kind, unit_cap_ff);
     AdcSpec {
         kind,
         bits,
@@ -164,7 +250,12 @@ fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
         skip_bits: r.count(("adc", "skip_bits"), Some(0), 0..=12) as u32,
         unit_cap_ff,
         mismatch_pct: r.real(("adc", "mismatch_pct"), 0.0, PERCENT),
-        decision_fj: scaled(r, ("adc", "decision_fj"), technology::decision_fj(technology), scale),
+        decision_fj: scaled(
+            r,
+            ("adc", "decision_fj"),
+            technology::decision_fj(technology),
+            scale,
+        ),
         area_fixed_um2: r.real(("adc", "area_fixed_um2"), area_fixed_um2, COST),
         area_per_unit_um2: r.real(("adc", "area_per_unit_um2"), area_per_unit_um2, COST),
     }
@@ -175,12 +266,26 @@ fn read_range(r: &mut Reader) -> Range {
     let kind = r.choice(
         range,
         Some(RangeKind::Full),
-        &[("full", RangeKind::Full), ("clip", RangeKind::Clip), ("calibrated", RangeKind::Calibrated)],
+        &[
+            ("full", RangeKind::Full),
+            ("clip", RangeKind::Clip),
+            ("calibrated", RangeKind::Calibrated),
+        ],
     );
     let sigmas = r.real(("adc", "clip_sigma"), 4.0, 0.1..=100.0);
-    r.only_with(kind == RangeKind::Clip, ("adc", "clip_sigma"), range, "clip");
+    r.only_with(
+        kind == RangeKind::Clip,
+        ("adc", "clip_sigma"),
+        range,
+        "clip",
+    );
     let percentile = r.real(("adc", "percentile"), 99.9, 50.0..=100.0);
-    r.only_with(kind == RangeKind::Calibrated, ("adc", "percentile"), range, "calibrated");
+    r.only_with(
+        kind == RangeKind::Calibrated,
+        ("adc", "percentile"),
+        range,
+        "calibrated",
+    );
     match kind {
         RangeKind::Full => Range::Full,
         RangeKind::Clip => Range::Clip { sigmas },
@@ -202,20 +307,30 @@ fn read_noise(r: &mut Reader) -> NoiseSpec {
         column_gain_pct: r.real(("noise", "column_gain_pct"), 0.0, PERCENT),
         column_offset_lsb: r.real(("noise", "column_offset_lsb"), 0.0, DEVIATION),
         calibrated: r.flag(("noise", "calibrated"), true),
-        calibrated: r.flag(("noise", "calibrated"), true),
         draws: r.choice(
             ("noise", "draws"),
             Some(NoiseDraws::PerConversion),
-            &[("per_conversion", NoiseDraws::PerConversion), ("per_decision", NoiseDraws::PerDecision)],
+            &[
+                ("per_conversion", NoiseDraws::PerConversion),
+                ("per_decision", NoiseDraws::PerDecision),
+            ],
         ),
     }
 }
 
 fn read_timing(r: &mut Reader) -> TimingSpec {
     let mut clocks = |key, default| r.count(("timing", key), Some(default), CLOCKS);
-    let (precharge, broadcast, multiply, share) =
-        (clocks("precharge", 1), clocks("broadcast", 1), clocks("multiply", 1), clocks("share", 1));
-    let (sample, output, row_write) = (clocks("sample", 1), clocks("output", 1), clocks("row_write", 1));
+    let (precharge, broadcast, multiply, share) = (
+        clocks("precharge", 1),
+        clocks("broadcast", 1),
+        clocks("multiply", 1),
+        clocks("share", 1),
+    );
+    let (sample, output, row_write) = (
+        clocks("sample", 1),
+        clocks("output", 1),
+        clocks("row_write", 1),
+    );
     TimingSpec {
         clock_mhz: r.real(("timing", "clock_mhz"), 100.0, 1e-3..=1e5),
         precharge,
@@ -239,28 +354,47 @@ fn energy_scale(r: &mut Reader, technology: &Technology) -> f64 {
 /// A stated energy, brought to the macro's supply; the default is already there.
 fn scaled(r: &mut Reader, key: Key, default: f64, scale: f64) -> f64 {
     let value = r.real(key, default, COST);
-    if r.is_given(key) { value * scale } else { value }
+    if r.is_given(key) {
+        value * scale
+    } else {
+        value
+    }
 }
 
 fn read_energy(r: &mut Reader, default: &EnergySpec, scale: f64) -> EnergySpec {
     let mut fj = |key, default| scaled(r, ("energy", key), default, scale);
-    let (driver_fj, accumulator_fj, output_fj) =
-        (fj("driver_fj", default.driver_fj), fj("accumulator_fj", default.accumulator_fj), fj("output_fj", default.output_fj));
+    let (driver_fj, accumulator_fj, output_fj) = (
+        fj("driver_fj", default.driver_fj),
+        fj("accumulator_fj", default.accumulator_fj),
+        fj("output_fj", default.output_fj),
+    );
     let (control_fj_per_cell, buffer_fj_per_byte, write_fj_per_bit) = (
         fj("control_fj_per_cell", default.control_fj_per_cell),
         fj("buffer_fj_per_byte", default.buffer_fj_per_byte),
         fj("write_fj_per_bit", default.write_fj_per_bit),
     );
     EnergySpec {
-        cell_overhead_ff: r.real(("energy", "cell_overhead_ff"), default.cell_overhead_ff, COST),
-        wordline_ff_per_column: r.real(("energy", "wordline_ff_per_column"), default.wordline_ff_per_column, COST),
+        cell_overhead_ff: r.real(
+            ("energy", "cell_overhead_ff"),
+            default.cell_overhead_ff,
+            COST,
+        ),
+        wordline_ff_per_column: r.real(
+            ("energy", "wordline_ff_per_column"),
+            default.wordline_ff_per_column,
+            COST,
+        ),
         driver_fj,
         accumulator_fj,
         output_fj,
         control_fj_per_cell,
         buffer_fj_per_byte,
         write_fj_per_bit,
-        leakage_pw_per_cell: r.real(("energy", "leakage_pw_per_cell"), default.leakage_pw_per_cell, COST),
+        leakage_pw_per_cell: r.real(
+            ("energy", "leakage_pw_per_cell"),
+            default.leakage_pw_per_cell,
+            COST,
+        ),
     }
 }
 
@@ -268,7 +402,11 @@ fn read_area(r: &mut Reader, default: &AreaSpec) -> AreaSpec {
     AreaSpec {
         cell_f2: r.real(("area", "cell_f2"), default.cell_f2, COST),
         row_driver_um2: r.real(("area", "row_driver_um2"), default.row_driver_um2, COST),
-        column_digital_um2: r.real(("area", "column_digital_um2"), default.column_digital_um2, COST),
+        column_digital_um2: r.real(
+            ("area", "column_digital_um2"),
+            default.column_digital_um2,
+            COST,
+        ),
         other_um2: r.real(("area", "other_um2"), default.other_um2, COST),
     }
 }
@@ -277,7 +415,11 @@ fn read_system(r: &mut Reader) -> SystemSpec {
     SystemSpec {
         instances: r.count(("system", "instances"), Some(0), 0..=1_000_000) as usize,
         depth: r.count(("system", "depth"), Some(1), 1..=1024) as usize,
-        mapper: r.choice(("system", "mapper"), Some(Mapper::Im2col), &[("im2col", Mapper::Im2col), ("tap_split", Mapper::TapSplit)]),
+        mapper: r.choice(
+            ("system", "mapper"),
+            Some(Mapper::Im2col),
+            &[("im2col", Mapper::Im2col), ("tap_split", Mapper::TapSplit)],
+        ),
         duplicate: r.count(("system", "duplicate"), Some(1), 1..=65_536) as usize,
     }
 }
