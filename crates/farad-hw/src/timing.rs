@@ -25,7 +25,8 @@ pub fn planes_per_evaluation(spec: &MacroSpec) -> u64 {
 
 /// Sharing steps of one plane: the column's cells, then the weight columns among each other (`binary_cap`; a C-2C ladder
 /// merges within the cell), then the plane with those before it (`serial_share`).
-fn share_steps(spec: &MacroSpec) -> u64 {
+#[must_use]
+pub fn share_steps(spec: &MacroSpec) -> u64 {
     1 + u64::from(matches!(
         spec.weight.combine,
         WeightCombine::BinaryCap { .. }

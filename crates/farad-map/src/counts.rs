@@ -1,10 +1,10 @@
 //! What one image makes the macro do, whatever its pixels are.
 
 use crate::tile::LayerMapping;
-use crate::timing::planes_per_evaluation;
 use farad_core::EventCounts;
 use farad_hw::MacroSpec;
 use farad_hw::spec::UnusedRows;
+use farad_hw::timing::planes_per_evaluation;
 use farad_net::MacLayer;
 
 /// Bytes of a partial sum in the buffer.

@@ -32,6 +32,18 @@ pub enum MapError {
         /// Bits in the macro.
         available: u32,
     },
+    /// A weight that the macro's signed scheme cannot store.
+    #[error("layer `{layer}`: a weight is {weight}, the macro stores {least} to {greatest}")]
+    Weight {
+        /// The layer.
+        layer: String,
+        /// The weight.
+        weight: i8,
+        /// Least weight of the scheme.
+        least: i32,
+        /// Greatest weight of the scheme.
+        greatest: i32,
+    },
     /// The layer's shape is empty, or its groups do not divide its channels.
     #[error("layer `{layer}`: {reason}")]
     Shape {

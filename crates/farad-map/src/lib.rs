@@ -13,7 +13,6 @@ mod map;
 pub mod mapper;
 pub mod schedule;
 pub mod tile;
-mod timing;
 pub mod trace;
 mod utilization;
 

@@ -5,6 +5,7 @@ use crate::mapper::{mapper, runs};
 use crate::tile::{LayerMapping, Mapping, Segment, Tile};
 use farad_core::MacShape;
 use farad_hw::MacroSpec;
+use farad_hw::encoding::weight_range;
 use farad_net::MacLayer;
 use std::ops::Range;
 
@@ -219,6 +220,19 @@ fn check_layer(spec: &MacroSpec, layer: &MacLayer) -> Result<(), MapError> {
                 available,
             });
         }
+    }
+    let range = weight_range(spec);
+    if let Some(&weight) = layer
+        .weights
+        .iter()
+        .find(|&&w| !range.contains(&i32::from(w)))
+    {
+        return Err(MapError::Weight {
+            layer: name(),
+            weight,
+            least: *range.start(),
+            greatest: *range.end(),
+        });
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use crate::counts::static_events;
 use crate::tile::{LayerMapping, Mapping};
-use crate::timing::mvm_clocks;
 use crate::trace::write_clocks;
 use crate::utilization::Cells;
 use farad_hw::MacroSpec;
+use farad_hw::timing::mvm_clocks;
 use farad_net::MacLayer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

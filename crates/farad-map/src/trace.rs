@@ -7,8 +7,8 @@
 //! [`crate::schedule`] gives the same clocks in closed form.
 
 use crate::tile::{LayerMapping, Tile};
-use crate::timing::planes_per_evaluation;
 use farad_hw::MacroSpec;
+use farad_hw::timing::{planes_per_evaluation, share_steps};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
@@ -137,7 +137,7 @@ pub(crate) fn write_clocks(spec: &MacroSpec, tile: &Tile) -> u64 {
 }
 
 /// A phase, in clocks from the beginning of its multiplication.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Span {
     start: u64,
     end: u64,
@@ -171,7 +171,9 @@ impl Mvm {
                 run(&mut spans, &mut clock, Phase::Precharge, timing.precharge);
                 run(&mut spans, &mut clock, Phase::Broadcast, timing.broadcast);
                 run(&mut spans, &mut clock, Phase::Multiply, timing.multiply);
-                run(&mut spans, &mut clock, Phase::Share, timing.share);
+                for _ in 0..share_steps(spec) {
+                    run(&mut spans, &mut clock, Phase::Share, timing.share);
+                }
             }
             array_free = clock;
             clock = clock.max(adc_free);
@@ -188,7 +190,7 @@ impl Mvm {
         }
         let mut clocks = codes_out.last().copied().unwrap_or(0);
         run(&mut spans, &mut clocks, Phase::Output, timing.output);
-        spans.sort_by_key(|span| span.start);
+        spans.sort_unstable();
         Self { spans, clocks }
     }
 }

@@ -1,0 +1,4 @@
+//! Mappings, schedules and counts: worked examples and laws.
+mod examples;
+mod fixture;
+mod laws;
