@@ -1,0 +1,300 @@
+//! Charge to code: transfer, noise, quantisation, and the sum over input planes.
+
+use crate::charge::Charges;
+use crate::{Isa, LANES, Lanes};
+use farad_core::draw::NoiseKey;
+use farad_core::normal::{mulhrs, z_q12};
+
+/// Axis steps in one LSB, as in `farad_hw::adc::QUANTA_PER_LSB`; a bucket is one LSB wide.
+const BUCKET_BITS: u32 = 6;
+
+/// The staircase of one ADC, by bucket: the code at a bucket's start, and where inside the bucket it rises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdcTable {
+    bits: u32,
+    /// Code at the start of each bucket, counted from 0.
+    base: Vec<u16>,
+    /// `rises[m][bucket]`: offset in the bucket of its `m`-th rise, or 64 for none; at least 256 entries.
+    rises: Vec<Box<[u8]>>,
+    /// `base` as bytes, where there are at most 256 codes.
+    base_bytes: Box<[u8; 256]>,
+    /// Every bucket starts at the code of its own number.
+    regular: bool,
+}
+
+impl AdcTable {
+    /// From a staircase: `staircase[k - 1]` is the lowest input with a code of at least `k`, on an axis of
+    /// `2^(bits + 6)` steps around mid-scale, `i32::MAX` for codes that never come.
+    ///
+    /// # Panics
+    /// If the staircase does not have `2^bits - 1` ascending entries.
+    #[must_use]
+    pub fn new(bits: u32, staircase: &[i32]) -> Self {
+        let codes = 1usize << bits;
+        assert!(staircase.len() == codes - 1 && staircase.is_sorted(), "a staircase has an ascending entry per code");
+        let start = |bucket: usize| (bucket as i32 - codes as i32 / 2) << BUCKET_BITS;
+        let base: Vec<u16> =
+            (0..codes).map(|b| staircase.partition_point(|&s| s <= start(b)) as u16).collect();
+        let inside = |b: usize| {
+            let from = usize::from(base[b]);
+            staircase[from..].iter().take_while(move |&&s| s < start(b) + 64).map(move |&s| (s - start(b)) as u8)
+        };
+        let most = (0..codes).map(|b| inside(b).count()).max().unwrap_or(0).max(1);
+        let rise = |m| (0..codes.max(256)).map(|b| if b < codes { inside(b).nth(m).unwrap_or(64) } else { 64 }).collect();
+        let rises = (0..most).map(rise).collect();
+        let regular = base.iter().enumerate().all(|(b, &code)| b == usize::from(code));
+        let base_bytes = Box::new(std::array::from_fn(|b| base.get(b).map_or(0, |&code| code as u8)));
+        Self { bits, base, rises, base_bytes, regular }
+    }
+
+    /// Resolution.
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
+    /// The code for ADC input `v`.
+    #[inline]
+    #[must_use]
+    pub fn code(&self, v: i16) -> u16 {
+        let half = 1i32 << (self.bits + BUCKET_BITS - 1);
+        let at = i32::from(v).clamp(-half, half - 1) + half;
+        let (bucket, offset) = ((at >> BUCKET_BITS) as usize, (at & 63) as u8);
+        self.base[bucket] + self.rises.iter().map(|r| u16::from(offset >= r[bucket])).sum::<u16>()
+    }
+}
+
+/// Linear and quadratic map from charge to ADC input, as in `farad_hw::chip::Transfer`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Transfer {
+    /// Axis steps at zero charge.
+    pub offset: f32,
+    /// Axis steps per quantum.
+    pub gain: f32,
+    /// Axis steps per quantum squared.
+    pub quadratic: f32,
+}
+
+impl Transfer {
+    /// The ADC input for charge `q`.
+    #[inline]
+    #[must_use]
+    pub fn apply(&self, q: f32) -> i16 {
+        let v = (self.quadratic * q + self.gain) * q + self.offset;
+        v.clamp(f32::from(i16::MIN), f32::from(i16::MAX)).round_ties_even() as i16
+    }
+}
+
+/// Temporal noise of a slot: one draw per conversion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noise {
+    /// sigma by bin of the ADC's range, in 1/8 axis steps, as in `farad_hw::scale::Scale::sigma`.
+    pub sigma: [i16; 32],
+    /// Where the draws belong.
+    pub key: NoiseKey,
+    /// Conversion slot of the layer.
+    pub slot: u32,
+}
+
+impl Noise {
+    /// Noise to add to ADC input `v` of a converter with `bits` for the uniform draw `u`.
+    #[inline]
+    #[must_use]
+    pub fn sample(&self, v: i16, bits: u32, u: u16) -> i16 {
+        let bin = ((v >> (bits + 1)).clamp(-16, 15) & 31) as usize;
+        mulhrs(z_q12(u), self.sigma[bin])
+    }
+}
+
+/// Which positions and images the lanes of a block are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LaneIds {
+    /// Output position of each lane.
+    pub position: Lanes<u32>,
+    /// Dataset index of each lane's image.
+    pub image: Lanes<u32>,
+}
+
+/// A slot's way from charge to code.
+#[derive(Debug, Clone, Copy)]
+pub struct Slot<'a> {
+    /// Charge to ADC input.
+    pub transfer: Transfer,
+    /// Its ADC.
+    pub adc: &'a AdcTable,
+    /// Temporal noise, if any.
+    pub noise: Option<&'a Noise>,
+}
+
+/// ADC inputs of one block, without and with noise: `[plane][lane]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Inputs {
+    /// Noise-free.
+    pub clean: [[i16; LANES]; 8],
+    /// As converted.
+    pub noisy: [[i16; LANES]; 8],
+}
+
+/// Converts the charges of eight bit planes and returns `sum over planes of 2^plane * code`, codes counted from 0.
+/// Evaluation `i` uses half `i` of the slot's draw block. `seen`, if given, receives the ADC inputs.
+pub fn convert_planes(isa: Isa, slot: &Slot, ids: &LaneIds, charges: &Charges, seen: Option<&mut Inputs>) -> Lanes<i32> {
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Avx512 && slot.adc.bits <= 8 && slot.adc.rises.len() <= 4 {
+        // SAFETY: the features were detected.
+        return unsafe { avx512::convert_planes(slot, ids, charges, seen) };
+    }
+    let _ = isa;
+    convert_planes_scalar(slot, ids, charges, seen)
+}
+
+fn convert_planes_scalar(slot: &Slot, ids: &LaneIds, charges: &Charges, seen: Option<&mut Inputs>) -> Lanes<i32> {
+    let bits = slot.adc.bits;
+    let mut inputs = Inputs::default();
+    for plane in 0..8 {
+        for lane in 0..LANES {
+            inputs.clean[plane][lane] = slot.transfer.apply(charges[plane].0[lane] as f32);
+        }
+    }
+    inputs.noisy = inputs.clean;
+    if let Some(noise) = slot.noise {
+        for lane in 0..LANES {
+            let draws = noise.key.draws(noise.slot, ids.position.0[lane], ids.image.0[lane], 0);
+            for plane in 0..8 {
+                let v = inputs.clean[plane][lane];
+                inputs.noisy[plane][lane] = v.saturating_add(noise.sample(v, bits, draws[plane]));
+            }
+        }
+    }
+    let mut sums = Lanes::default();
+    for plane in 0..8 {
+        for lane in 0..LANES {
+            sums.0[lane] += i32::from(slot.adc.code(inputs.noisy[plane][lane])) << plane;
+        }
+    }
+    if let Some(seen) = seen {
+        *seen = inputs;
+    }
+    sums
+}
+
+/// The codes of a noise-free slot whose charges are counts from 0 to 255, as one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountTable(pub [u8; 256]);
+
+impl CountTable {
+    /// The codes of counts 0 to 255.
+    ///
+    /// # Panics
+    /// If the ADC has more than 8 bits.
+    #[must_use]
+    pub fn new(transfer: &Transfer, adc: &AdcTable) -> Self {
+        assert!(adc.bits <= 8, "codes of a count table are bytes");
+        Self(std::array::from_fn(|count| adc.code(transfer.apply(count as f32)) as u8))
+    }
+}
+
+/// [`convert_planes`] by table, for counts below 256.
+#[must_use]
+pub fn convert_counts(isa: Isa, table: &CountTable, counts: &Charges) -> Lanes<i32> {
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Avx512 {
+        // SAFETY: the features were detected.
+        return unsafe { avx512::convert_counts(table, counts) };
+    }
+    let _ = isa;
+    let mut sums = Lanes::default();
+    for (plane, counts) in counts.iter().enumerate() {
+        for lane in 0..LANES {
+            sums.0[lane] += i32::from(table.0[(counts.0[lane] & 255) as usize]) << plane;
+        }
+    }
+    sums
+}
+
+#[cfg(target_arch = "x86_64")]
+#[path = "adc_avx512.rs"]
+mod avx512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A staircase with `spread` steps of jitter, ascending, inside the axis.
+    fn staircase(bits: u32, spread: i32, seed: u64) -> Vec<i32> {
+        let half = 1i32 << (bits + BUCKET_BITS - 1);
+        let mut state = seed | 1;
+        let mut stairs: Vec<i32> = (1..1 << bits)
+            .map(|k| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let jitter = (state >> 33) as i32 % (2 * spread + 1) - spread;
+                (64 * k - 32 - half + jitter).clamp(1 - half, half - 1)
+            })
+            .collect();
+        stairs.sort_unstable();
+        stairs
+    }
+
+    proptest! {
+        /// The bucket table is the staircase: the code is the number of entries not above the input.
+        #[test]
+        fn table_equals_staircase(bits in 1u32..=10, spread in 0i32..150, seed in any::<u64>()) {
+            let stairs = staircase(bits, spread, seed);
+            let table = AdcTable::new(bits, &stairs);
+            for v in i16::MIN..=i16::MAX {
+                let count = stairs.iter().take_while(|&&s| s <= i32::from(v)).count();
+                prop_assert_eq!(usize::from(table.code(v)), count, "at {}", v);
+                if v > 2000 { break; }
+            }
+        }
+
+        /// All instruction sets convert alike, with and without noise.
+        #[test]
+        fn isas_agree(
+            bits in 1u32..=10, spread in 0i32..100, seed in any::<u64>(), sigma in 0i16..2000, slope in 0i16..40,
+            gain in -30.0f32..30.0, offset in -9000.0f32..9000.0, quadratic in -0.01f32..0.01, noisy in any::<bool>(),
+        ) {
+            let table = AdcTable::new(bits, &staircase(bits, spread, seed));
+            let noise = Noise {
+                sigma: std::array::from_fn(|b| sigma + slope * b as i16),
+                key: NoiseKey::new(seed, 3, 5),
+                slot: 77,
+            };
+            let mut ids = LaneIds::default();
+            let mut charges = Charges::default();
+            let mut state = seed;
+            for lane in 0..LANES {
+                ids.position.0[lane] = lane as u32 * 3;
+                ids.image.0[lane] = 9_000 + lane as u32 / 4;
+                for plane in &mut charges {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    plane.0[lane] = (state >> 52) as i32 - 2048;
+                }
+            }
+            let slot = Slot { transfer: Transfer { offset, gain, quadratic }, adc: &table, noise: noisy.then_some(&noise) };
+            let mut seen = Inputs::default();
+            let expected = convert_planes(Isa::Scalar, &slot, &ids, &charges, Some(&mut seen));
+            for &isa in Isa::available() {
+                let mut also = Inputs::default();
+                prop_assert_eq!(convert_planes(isa, &slot, &ids, &charges, Some(&mut also)), expected);
+                prop_assert_eq!(also, seen);
+                prop_assert_eq!(convert_planes(isa, &slot, &ids, &charges, None), expected);
+            }
+        }
+
+        #[test]
+        fn count_tables_agree(seed in any::<u64>(), gain in 0.0f32..80.0) {
+            let adc = AdcTable::new(8, &staircase(8, 30, seed));
+            let transfer = Transfer { offset: -8192.0, gain, quadratic: 0.0 };
+            let table = CountTable::new(&transfer, &adc);
+            let mut counts = Charges::default();
+            for (p, plane) in counts.iter_mut().enumerate() {
+                plane.0 = std::array::from_fn(|lane| (seed >> (p + lane)) as i32 & 255);
+            }
+            let expected = convert_planes(Isa::Scalar, &Slot { transfer, adc: &adc, noise: None }, &LaneIds::default(), &counts, None);
+            for &isa in Isa::available() {
+                prop_assert_eq!(convert_counts(isa, &table, &counts), expected);
+            }
+        }
+    }
+}

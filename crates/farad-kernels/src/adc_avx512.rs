@@ -1,0 +1,248 @@
+//! AVX-512 form of the ADC. Every step computes exactly what `convert_planes_scalar` does, 32 conversions to the vector: lane
+//! `2 p + h` of vector `w` is plane `2 w + h` of position `p`, which is also how a Philox word splits into two draws.
+
+use super::{CountTable, Inputs, LANES, LaneIds, Lanes, Noise, Slot, Transfer};
+use crate::charge::Charges;
+use farad_core::normal::quantile_table;
+use farad_core::philox::{M0, M1, W0, W1};
+use std::arch::x86_64::*;
+
+/// Odd 16-bit lanes.
+const ODD: __mmask32 = 0xaaaa_aaaa;
+
+/// 256 bytes in four registers.
+#[derive(Clone, Copy)]
+struct Bytes256([__m512i; 4]);
+
+impl Bytes256 {
+    #[target_feature(enable = "avx512f")]
+    fn load(bytes: &[u8]) -> Self {
+        assert!(bytes.len() >= 256);
+        // SAFETY: 256 bytes, as asserted, are four unaligned 64-byte loads.
+        Self(std::array::from_fn(|i| unsafe { _mm512_loadu_si512(bytes.as_ptr().add(64 * i).cast()) }))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+    fn at(&self, index: __m512i) -> __m512i {
+        let [a, b, c, d] = self.0;
+        let low = _mm512_permutex2var_epi8(a, index, b);
+        let high = _mm512_permutex2var_epi8(c, index, d);
+        _mm512_mask_blend_epi8(_mm512_movepi8_mask(index), low, high)
+    }
+}
+
+/// 128 words in four registers, indexed by the low 7 bits of each 16-bit lane.
+#[derive(Clone, Copy)]
+struct Words128([__m512i; 4]);
+
+impl Words128 {
+    #[target_feature(enable = "avx512f")]
+    fn load(words: &[i16; 128]) -> Self {
+        // SAFETY: 128 words are four unaligned 64-byte loads.
+        Self(std::array::from_fn(|i| unsafe { _mm512_loadu_si512(words.as_ptr().add(32 * i).cast()) }))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn at(&self, index: __m512i, high_half: __mmask32) -> __m512i {
+        let [a, b, c, d] = self.0;
+        let low = _mm512_permutex2var_epi16(a, index, b);
+        let high = _mm512_permutex2var_epi16(c, index, d);
+        _mm512_mask_blend_epi16(high_half, low, high)
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn interleave(even: __m512i, odd: __m512i) -> __m512i {
+    _mm512_mask_blend_epi16(ODD, even, _mm512_slli_epi32::<16>(odd))
+}
+
+/// ADC inputs of two planes.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+fn apply(transfer: &Transfer, even: &Lanes<i32>, odd: &Lanes<i32>) -> __m512i {
+    let [even, odd] = [even, odd].map(|charges| {
+        // SAFETY: `Lanes` is 64 bytes and aligned.
+        let q = _mm512_cvtepi32_ps(unsafe { _mm512_load_si512(charges.0.as_ptr().cast()) });
+        let slope = if transfer.quadratic == 0.0 {
+            _mm512_set1_ps(transfer.gain)
+        } else {
+            let bow = _mm512_mul_ps(_mm512_set1_ps(transfer.quadratic), q);
+            _mm512_add_ps(bow, _mm512_set1_ps(transfer.gain))
+        };
+        let v = _mm512_add_ps(_mm512_mul_ps(slope, q), _mm512_set1_ps(transfer.offset));
+        let v = _mm512_max_ps(_mm512_min_ps(v, _mm512_set1_ps(32767.0)), _mm512_set1_ps(-32768.0));
+        _mm512_cvtps_epi32(v)
+    });
+    interleave(even, odd)
+}
+
+/// One Philox block per lane.
+#[target_feature(enable = "avx512f")]
+fn philox(slot: u32, ids: &LaneIds, site: u32, key: [u32; 2]) -> [__m512i; 4] {
+    let mut c0 = _mm512_set1_epi32(slot as i32);
+    // SAFETY: `Lanes` is 64 bytes and aligned.
+    let (mut c1, mut c3) = unsafe {
+        (_mm512_load_si512(ids.position.0.as_ptr().cast()), _mm512_load_si512(ids.image.0.as_ptr().cast()))
+    };
+    let mut c2 = _mm512_set1_epi32(site as i32);
+    let [m0, m1] = [M0, M1].map(|m| _mm512_set1_epi64(i64::from(m)));
+    let [mut k0, mut k1] = key;
+    for _ in 0..10 {
+        let (high0, low0) = multiply(c0, m0);
+        let (high1, low1) = multiply(c2, m1);
+        let key0 = _mm512_set1_epi32(k0 as i32);
+        let key1 = _mm512_set1_epi32(k1 as i32);
+        // 0x96 is the three-way exclusive or.
+        c0 = _mm512_ternarylogic_epi32::<0x96>(high1, c1, key0);
+        c2 = _mm512_ternarylogic_epi32::<0x96>(high0, c3, key1);
+        c1 = low1;
+        c3 = low0;
+        k0 = k0.wrapping_add(W0);
+        k1 = k1.wrapping_add(W1);
+    }
+    [c0, c1, c2, c3]
+}
+
+/// High and low halves of 32 x 32 bit products.
+#[target_feature(enable = "avx512f")]
+fn multiply(x: __m512i, m: __m512i) -> (__m512i, __m512i) {
+    let even = _mm512_mul_epu32(x, m);
+    let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(x), m);
+    let high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd);
+    let low = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64::<32>(odd));
+    (high, low)
+}
+
+/// [`farad_core::normal::z_q12`] of 32 draws, split into magnitude and sign mask (all ones where positive).
+#[target_feature(enable = "avx512f,avx512bw")]
+fn quantile(u: __m512i, base: &Words128, fall: &Words128) -> (__m512i, __m512i) {
+    let sign = _mm512_srai_epi16::<15>(u);
+    let m = _mm512_xor_si512(u, sign);
+    let k = _mm512_or_si512(_mm512_add_epi16(m, m), _mm512_set1_epi16(1));
+    let even = _mm512_castps_si512(_mm512_cvtepi32_ps(_mm512_and_si512(k, _mm512_set1_epi32(0xffff))));
+    let odd = _mm512_castps_si512(_mm512_cvtepi32_ps(_mm512_srli_epi32::<16>(k)));
+    let index = _mm512_mask_blend_epi16(ODD, _mm512_srli_epi32::<20>(even), _mm512_srli_epi32::<4>(odd));
+    let fraction = _mm512_mask_blend_epi16(ODD, _mm512_srli_epi32::<5>(even), _mm512_slli_epi32::<11>(odd));
+    let fraction = _mm512_and_si512(fraction, _mm512_set1_epi16(0x7fff));
+    let upper = _mm512_test_epi16_mask(index, _mm512_set1_epi16(64));
+    let drop = _mm512_mulhrs_epi16(fraction, fall.at(index, upper));
+    (_mm512_sub_epi16(base.at(index, upper), drop), sign)
+}
+
+/// See [`super::convert_planes`].
+///
+/// # Safety
+/// Needs the features below; the ADC has at most 8 bits.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")]
+pub(super) unsafe fn convert_planes(slot: &Slot, ids: &LaneIds, charges: &Charges, seen: Option<&mut Inputs>) -> Lanes<i32> {
+    let mut v: [__m512i; 4] =
+        std::array::from_fn(|w| apply(&slot.transfer, &charges[2 * w], &charges[2 * w + 1]));
+    let clean = v;
+    if let Some(noise) = slot.noise {
+        v = add_noise(noise, slot.adc.bits, ids, v);
+    }
+    if let Some(seen) = seen {
+        store(&clean, &mut seen.clean);
+        store(&v, &mut seen.noisy);
+    }
+    codes_to_sums(slot, v)
+}
+
+#[target_feature(enable = "avx512f,avx512bw")]
+fn add_noise(noise: &Noise, bits: u32, ids: &LaneIds, v: [__m512i; 4]) -> [__m512i; 4] {
+    let table = quantile_table();
+    let (base, fall) = (Words128::load(&table.base), Words128::load(&table.fall));
+    let draws = philox(noise.slot, ids, noise.key.site, noise.key.key);
+    // SAFETY: 32 words are one unaligned 64-byte load.
+    let sigmas = unsafe { _mm512_loadu_si512(noise.sigma.as_ptr().cast()) };
+    let shift = _mm_cvtsi32_si128(bits as i32 + 1);
+    std::array::from_fn(|w| {
+        let (magnitude, sign) = quantile(draws[w], &base, &fall);
+        // The quantile is odd: apply its sign first, since rounding is not.
+        let z = _mm512_sub_epi16(_mm512_setzero_si512(), magnitude);
+        let z = _mm512_mask_blend_epi16(_mm512_movepi16_mask(sign), z, magnitude);
+        let bin = _mm512_sra_epi16(v[w], shift);
+        let bin = _mm512_max_epi16(_mm512_min_epi16(bin, _mm512_set1_epi16(15)), _mm512_set1_epi16(-16));
+        let n = _mm512_mulhrs_epi16(z, _mm512_permutexvar_epi16(bin, sigmas));
+        _mm512_adds_epi16(v[w], n)
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+fn codes_to_sums(slot: &Slot, v: [__m512i; 4]) -> Lanes<i32> {
+    let adc = slot.adc;
+    let half = 1i32 << (adc.bits + 5);
+    let (top, bottom) = (_mm512_set1_epi16((half - 1) as i16), _mm512_set1_epi16(-half as i16));
+    let rises = &adc.rises;
+    let mut sums = _mm512_setzero_si512();
+    for pair in 0..2 {
+        let at: [__m512i; 2] = std::array::from_fn(|i| {
+            let clamped = _mm512_max_epi16(_mm512_min_epi16(v[2 * pair + i], top), bottom);
+            _mm512_sub_epi16(clamped, bottom)
+        });
+        let bucket = _mm512_packus_epi16(_mm512_srli_epi16::<6>(at[0]), _mm512_srli_epi16::<6>(at[1]));
+        let low = _mm512_set1_epi16(63);
+        let offset = _mm512_packus_epi16(_mm512_and_si512(at[0], low), _mm512_and_si512(at[1], low));
+        let mut code = if adc.regular { bucket } else { Bytes256::load(adc.base_bytes.as_slice()).at(bucket) };
+        for rise in rises {
+            let rise = Bytes256::load(rise).at(bucket);
+            code = _mm512_mask_add_epi8(code, _mm512_cmpge_epu8_mask(offset, rise), code, _mm512_set1_epi8(1));
+        }
+        // Unpacking undoes the packing, lane for lane.
+        let zero = _mm512_setzero_si512();
+        let planes = [_mm512_unpacklo_epi8(code, zero), _mm512_unpackhi_epi8(code, zero)];
+        for (i, codes) in planes.into_iter().enumerate() {
+            let plane = 2 * (2 * pair + i);
+            let weights = _mm512_set1_epi32((2 << plane) << 16 | 1 << plane);
+            sums = _mm512_dpwssd_epi32(sums, codes, weights);
+        }
+    }
+    let mut out = Lanes([0i32; LANES]);
+    // SAFETY: `Lanes` is 64 bytes and aligned.
+    unsafe { _mm512_store_si512(out.0.as_mut_ptr().cast(), sums) };
+    out
+}
+
+/// See [`super::convert_counts`].
+///
+/// # Safety
+/// Needs the features below.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
+pub(super) unsafe fn convert_counts(table: &CountTable, counts: &Charges) -> Lanes<i32> {
+    let table = Bytes256::load(&table.0);
+    let mut sums = _mm512_setzero_si512();
+    for pair in 0..2 {
+        let counts: [__m512i; 2] = std::array::from_fn(|i| {
+            let w = 2 * pair + i;
+            // SAFETY: `Lanes` is 64 bytes and aligned.
+            unsafe {
+                let even = _mm512_load_si512(counts[2 * w].0.as_ptr().cast());
+                interleave(even, _mm512_load_si512(counts[2 * w + 1].0.as_ptr().cast()))
+            }
+        });
+        let code = table.at(_mm512_packus_epi16(counts[0], counts[1]));
+        let zero = _mm512_setzero_si512();
+        let planes = [_mm512_unpacklo_epi8(code, zero), _mm512_unpackhi_epi8(code, zero)];
+        for (i, codes) in planes.into_iter().enumerate() {
+            let plane = 2 * (2 * pair + i);
+            let weights = _mm512_set1_epi32((2 << plane) << 16 | 1 << plane);
+            sums = _mm512_dpwssd_epi32(sums, codes, weights);
+        }
+    }
+    let mut out = Lanes([0i32; LANES]);
+    // SAFETY: `Lanes` is 64 bytes and aligned.
+    unsafe { _mm512_store_si512(out.0.as_mut_ptr().cast(), sums) };
+    out
+}
+
+#[target_feature(enable = "avx512f")]
+fn store(v: &[__m512i; 4], to: &mut [[i16; LANES]; 8]) {
+    for (w, &v) in v.iter().enumerate() {
+        let mut words = [0i16; 32];
+        // SAFETY: 32 words are one unaligned 64-byte store.
+        unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), v) };
+        for lane in 0..LANES {
+            to[2 * w][lane] = words[2 * lane];
+            to[2 * w + 1][lane] = words[2 * lane + 1];
+        }
+    }
+}

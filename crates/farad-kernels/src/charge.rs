@@ -1,0 +1,210 @@
+//! Charge of one conversion slot: the sum of its cells' charges over the rows whose input bit is one.
+
+use crate::pack::{FIVE, Layout, Packed};
+use crate::{Isa, LANES, Lanes, Words};
+
+/// Charges of one block: `[plane][lane]`, in quanta.
+pub type Charges = [Lanes<i32>; 8];
+
+/// What one slot's rows add when their input bit is one.
+#[derive(Debug, Clone)]
+pub enum Column {
+    /// One quantum where the stored bit is one: `bits` has a bit per row, 32 to the word.
+    Bits(Vec<u32>),
+    /// A signed charge per row, as lookup tables.
+    Tables(Tables),
+}
+
+/// Sums of the charges of a few rows for every combination of their input bits.
+#[derive(Debug, Clone)]
+pub enum Tables {
+    /// For [`Layout::Fives`]: 32 sums a group, and after how many groups 16-bit sums must be widened.
+    Fives {
+        /// One table per group.
+        sums: Vec<Words>,
+        /// Groups that can be added in 16 bits.
+        widen_every: usize,
+    },
+    /// For [`Layout::Eights`]: 256 sums a group.
+    Eights(Vec<[i32; 256]>),
+}
+
+impl Tables {
+    /// Tables for `charges` (one per row) in `layout`.
+    ///
+    /// # Panics
+    /// If five rows of a [`Layout::Fives`] table do not fit 16 bits, which a lowered macro excludes, or if `layout` is not a lookup layout.
+    #[must_use]
+    pub fn new(layout: Layout, charges: &[i16]) -> Self {
+        match layout {
+            Layout::Fives => {
+                let mut sums = Vec::with_capacity(charges.len().div_ceil(FIVE));
+                let mut largest = 1;
+                for group in charges.chunks(FIVE) {
+                    let positive: i32 = group.iter().map(|&c| i32::from(c).max(0)).sum();
+                    let negative: i32 = group.iter().map(|&c| i32::from(c).min(0)).sum();
+                    largest = largest.max(positive.max(-negative));
+                    let mut table = Words::default();
+                    for (k, &charge) in group.iter().enumerate() {
+                        for low in 0..1 << k {
+                            table.0[low | 1 << k] = table.0[low].wrapping_add(charge);
+                        }
+                    }
+                    // A short last group: bits of rows that do not exist are never set.
+                    sums.push(table);
+                }
+                assert!(largest <= i32::from(i16::MAX), "five cells overflow 16 bits");
+                Self::Fives { sums, widen_every: (i32::from(i16::MAX) / largest) as usize }
+            }
+            Layout::Eights => {
+                let tables = charges.chunks(8).map(|group| {
+                    let mut table = [0i32; 256];
+                    for (k, &charge) in group.iter().enumerate() {
+                        for low in 0..1 << k {
+                            table[low | 1 << k] = table[low] + i32::from(charge);
+                        }
+                    }
+                    table
+                });
+                Self::Eights(tables.collect())
+            }
+            Layout::Planes => panic!("bit planes are counted, not looked up"),
+        }
+    }
+}
+
+/// Charges of `column` for block `block` of `packed`.
+///
+/// # Panics
+/// If the column's length or layout is not the packed one's.
+pub fn charges(isa: Isa, column: &Column, packed: &Packed, block: usize, out: &mut Charges) {
+    match column {
+        Column::Bits(bits) => {
+            assert_eq!((packed.layout(), bits.len()), (Layout::Planes, packed.words()));
+            let planes = &packed.planes[block * 8 * bits.len()..][..8 * bits.len()];
+            #[cfg(target_arch = "x86_64")]
+            if isa == Isa::Avx512 {
+                // SAFETY: the features were detected; the slice above holds 8 planes of `bits.len()` words.
+                unsafe { avx512::count(bits, planes, out) };
+                return;
+            }
+            count(bits, planes, out);
+        }
+        Column::Tables(Tables::Fives { sums, widen_every }) => {
+            assert_eq!((packed.layout(), sums.len()), (Layout::Fives, packed.groups()));
+            let index = &packed.fives[block * 4 * sums.len()..][..4 * sums.len()];
+            #[cfg(target_arch = "x86_64")]
+            if isa == Isa::Avx512 {
+                // SAFETY: the features were detected; the slice above holds four index vectors per table.
+                unsafe { avx512::look_up(sums, *widen_every, index, out) };
+                return;
+            }
+            let _ = (isa, widen_every);
+            look_up_fives(sums, index, out);
+        }
+        Column::Tables(Tables::Eights(tables)) => {
+            assert_eq!((packed.layout(), tables.len()), (Layout::Eights, packed.groups()));
+            look_up_eights(tables, &packed.eights[block * tables.len()..][..tables.len()], out);
+        }
+    }
+}
+
+fn count(bits: &[u32], planes: &[Lanes<u32>], out: &mut Charges) {
+    for (plane, out) in planes.chunks_exact(bits.len()).zip(out) {
+        let mut sums = [0i32; LANES];
+        for (word, &w) in plane.iter().zip(bits) {
+            for lane in 0..LANES {
+                sums[lane] += (word.0[lane] & w).count_ones() as i32;
+            }
+        }
+        out.0 = sums;
+    }
+}
+
+fn look_up_fives(sums: &[Words], index: &[Words], out: &mut Charges) {
+    *out = Charges::default();
+    for (table, index) in sums.iter().zip(index.chunks_exact(4)) {
+        for pair in 0..4 {
+            for lane in 0..LANES {
+                out[2 * pair].0[lane] += i32::from(table.0[index[pair].0[2 * lane] as usize & 31]);
+                out[2 * pair + 1].0[lane] += i32::from(table.0[index[pair].0[2 * lane + 1] as usize & 31]);
+            }
+        }
+    }
+}
+
+fn look_up_eights(tables: &[[i32; 256]], index: &[[[u8; LANES]; 8]], out: &mut Charges) {
+    for plane in 0..8 {
+        let mut sums = [0i32; LANES];
+        for (table, index) in tables.iter().zip(index) {
+            for lane in 0..LANES {
+                sums[lane] += table[usize::from(index[plane][lane])];
+            }
+        }
+        out[plane].0 = sums;
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use super::{Charges, Lanes, Words};
+    use std::arch::x86_64::*;
+
+    /// Population counts of `planes & bits`.
+    ///
+    /// # Safety
+    /// Needs the features below; `planes` holds 8 planes of `bits.len()` words.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq")]
+    pub(super) unsafe fn count(bits: &[u32], planes: &[Lanes<u32>], out: &mut Charges) {
+        let words = bits.len();
+        let mut sums = [_mm512_setzero_si512(); 8];
+        for (k, &w) in bits.iter().enumerate() {
+            let w = _mm512_set1_epi32(w as i32);
+            for (plane, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: in bounds by the caller's contract; `Lanes` is 64-byte aligned.
+                let x = unsafe { _mm512_load_si512(planes.as_ptr().add(plane * words + k).cast()) };
+                *sum = _mm512_add_epi32(*sum, _mm512_popcnt_epi32(_mm512_and_si512(x, w)));
+            }
+        }
+        for (sum, out) in sums.into_iter().zip(out) {
+            // SAFETY: `Lanes` is 64 bytes and aligned.
+            unsafe { _mm512_store_si512(out.0.as_mut_ptr().cast(), sum) };
+        }
+    }
+
+    /// Sums of 32-entry lookups, widened to 32 bits every `widen_every` groups.
+    ///
+    /// # Safety
+    /// Needs the features below; `index` holds four vectors per table.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    pub(super) unsafe fn look_up(sums: &[Words], widen_every: usize, index: &[Words], out: &mut Charges) {
+        let low_half = _mm512_set1_epi32(1);
+        let high_half = _mm512_set1_epi32(1 << 16);
+        let mut low = [_mm512_setzero_si512(); 4];
+        let mut high = [_mm512_setzero_si512(); 4];
+        for (tables, index) in sums.chunks(widen_every).zip(index.chunks(4 * widen_every)) {
+            let mut short = [_mm512_setzero_si512(); 4];
+            for (group, table) in tables.iter().enumerate() {
+                // SAFETY: `Words` is 64 bytes and aligned; the index has four vectors per table.
+                unsafe {
+                    let table = _mm512_load_si512(table.0.as_ptr().cast());
+                    for (pair, short) in short.iter_mut().enumerate() {
+                        let at = _mm512_load_si512(index.as_ptr().add(4 * group + pair).cast());
+                        *short = _mm512_add_epi16(*short, _mm512_permutexvar_epi16(at, table));
+                    }
+                }
+            }
+            for pair in 0..4 {
+                low[pair] = _mm512_dpwssd_epi32(low[pair], short[pair], low_half);
+                high[pair] = _mm512_dpwssd_epi32(high[pair], short[pair], high_half);
+            }
+        }
+        for pair in 0..4 {
+            // SAFETY: `Lanes` is 64 bytes and aligned.
+            unsafe {
+                _mm512_store_si512(out[2 * pair].0.as_mut_ptr().cast(), low[pair]);
+                _mm512_store_si512(out[2 * pair + 1].0.as_mut_ptr().cast(), high[pair]);
+            }
+        }
+    }
+}
