@@ -11,9 +11,9 @@ mod counts;
 mod error;
 mod map;
 pub mod mapper;
-pub mod schedule;
+mod schedule;
 pub mod tile;
-pub mod trace;
+mod trace;
 mod utilization;
 
 pub use counts::static_events;

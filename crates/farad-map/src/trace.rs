@@ -4,7 +4,7 @@
 //! weight set is written at most once per image. One matrix-vector multiplication (one position through one tile)
 //! is simulated from its resources: the array, the ADCs (in lockstep, each multiplexed over its columns) and, in
 //! a pipelined macro, two hold capacitors per column. The next multiplication starts after the output phase.
-//! [`crate::schedule`] gives the same clocks in closed form.
+//! [`crate::schedule()`] gives the same clocks in closed form.
 
 use crate::tile::{LayerMapping, Tile};
 use farad_hw::MacroSpec;

@@ -22,7 +22,7 @@ fn vgg16(widths: [usize; 13]) -> Vec<MacLayer> {
 }
 
 fn run(spec: &MacroSpec, layers: &[MacLayer]) -> (Mapping, Vec<LayerSchedule>, Totals) {
-    let mapping = map(spec, layers).unwrap();
+    let mapping = map(spec, layers).expect("the example fits the macro");
     let schedules = schedule(spec, layers, &mapping);
     let totals = totals(&mapping, &schedules);
     (mapping, schedules, totals)
@@ -351,6 +351,30 @@ fn events_of_two_pipelined_planes() {
             (14, 15, Output),
         ]
     );
+}
+
+/// On the bundled macros too, the last event of a layer ends when the closed form says so.
+#[test]
+fn bundled_macros_keep_their_schedule() {
+    for model in farad_hw::models::list() {
+        let mut spec = model.spec(&[]).unwrap();
+        let mut layers = [
+            conv(3, 44, 40, 3, 1),
+            conv(3, 44, 44, 3, 44),
+            layer(MacShape::dense(300, 10)),
+        ];
+        for layer in &mut layers {
+            (layer.weight_bits, layer.input_bits) = (spec.weight.bits, spec.input.bits);
+        }
+        for instances in [0, 2] {
+            spec.system.instances = instances;
+            let (mapping, schedules, _) = run(&spec, &layers);
+            for (mapped, s) in mapping.layers.iter().zip(&schedules) {
+                let end = events(&spec, mapped).map(|e| e.end_clock).max();
+                assert_eq!(end, Some(s.cycles), "{} layer {}", spec.name, s.layer);
+            }
+        }
+    }
 }
 
 #[test]

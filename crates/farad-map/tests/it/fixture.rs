@@ -18,7 +18,7 @@ pub(crate) fn macro_of(rows: usize, columns: usize) -> MacroSpec {
         pipelined = true
         row_write = 20
     ";
-    let mut spec = schema::parse("test", text, &[]).unwrap();
+    let mut spec = schema::parse("test", text, &[]).expect("a valid macro");
     // Set here, so that tests can also have sizes that the schema refuses.
     (spec.array.rows, spec.array.columns) = (rows, columns);
     spec

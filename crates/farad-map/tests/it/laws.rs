@@ -171,6 +171,8 @@ proptest! {
             prop_assert_eq!(e.buffer_write_bytes, values * (1 + 4 * (parts - 1)));
             // Each copy holds all weights.
             let copies = mapped.tiles.iter().map(|t| t.positions.start).collect::<BTreeSet<_>>().len() as u64;
+            let wanted = spec.system.duplicate.min(shape.positions()) as u64;
+            prop_assert!(copies == wanted || (spec.system.instances > 0 && copies < wanted));
             prop_assert_eq!(s.cells.used, copies * shape.params() * spec.columns_per_output() as u64);
             let cells_driven: u64 = mapped.tiles.iter().map(|t| {
                 let rows = if spec.array.unused_rows == UnusedRows::Connected { spec.array.rows } else { t.rows() };
