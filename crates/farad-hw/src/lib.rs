@@ -1,5 +1,6 @@
 //! The macro: its description, its components, its chips, and what they cost.
 pub mod adc;
+pub mod check;
 pub mod chip;
 pub mod cost;
 pub mod diagnostic;
