@@ -42,12 +42,12 @@ pub fn map(spec: &MacroSpec, layers: &[MacLayer]) -> Result<Mapping, MapError> {
         let pieces = Pieces::new(spec, &layer.shape);
         let per_copy = pieces
             .count()
-            .filter(|n| total + n <= MAX_TILES)
+            .filter(|&n| n <= MAX_TILES - total)
             .ok_or_else(too_many)?;
         let copies = copies(spec, layer.shape.positions(), per_copy);
         let count = per_copy
             .checked_mul(copies)
-            .filter(|n| total + n <= MAX_TILES)
+            .filter(|&n| n <= MAX_TILES - total)
             .ok_or_else(too_many)?;
         let tiles = ranges(layer.shape.positions(), copies)
             .flat_map(|positions| pieces.tiles(positions))
