@@ -66,7 +66,7 @@ impl Split {
 
     /// The split of this word, if it is one.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         [Self::Train, Self::Test]
             .into_iter()
             .find(|s| s.as_str() == word)
