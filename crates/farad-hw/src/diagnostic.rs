@@ -25,6 +25,16 @@ pub struct Place {
 }
 
 impl Place {
+    /// The bytes `span` of source `source`.
+    #[must_use]
+    pub fn new(source: usize, span: Range<usize>) -> Self {
+        Self {
+            source,
+            start: span.start,
+            end: span.end,
+        }
+    }
+
     /// Bytes of the source.
     #[must_use]
     pub fn span(&self) -> Range<usize> {

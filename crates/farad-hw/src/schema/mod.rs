@@ -8,6 +8,7 @@
 //! Values are read by hand from spanned TOML: serde would stop at the first problem and lose the place of the others.
 
 mod codes;
+mod document;
 mod reader;
 mod rules;
 mod tables;
@@ -16,6 +17,7 @@ pub use codes::explain;
 
 use crate::diagnostic::{Diagnostics, Source};
 use crate::spec::MacroSpec;
+use document::Document;
 use reader::Reader;
 
 /// Reads the macro in `text`; `file_name` is what messages call it. Each pair of `set` is a `table.key` and a TOML value (or a
@@ -44,12 +46,16 @@ pub fn parse(
         name: "--set".to_owned(),
         text: format!("{key}={value}"),
     }));
-    let mut reader = Reader::new(&sources);
-    if !reader.is_unreadable() {
-        let spec = tables::read(&mut reader);
-        rules::check(&spec, &mut reader);
-        reader.finish(sources)?;
-        return Ok(spec);
+    let document = Document::new(&sources);
+    if document.is_unreadable() {
+        return Err(Diagnostics {
+            sources,
+            list: document.problems,
+        });
     }
-    Err(reader.unreadable(sources))
+    let mut reader = Reader::new(document);
+    let spec = tables::read(&mut reader);
+    rules::check(&spec, &mut reader);
+    reader.finish(sources)?;
+    Ok(spec)
 }

@@ -1,10 +1,9 @@
 //! Typed reading of a two-level TOML document that goes on after a problem and collects them all.
 
+use super::document::{Document, Entry, Value};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
 
 /// Table and key; the table of a top-level key is empty.
 pub(super) type Key = (&'static str, &'static str);
@@ -18,51 +17,9 @@ pub(super) fn path((table, key): (&str, &str)) -> String {
     }
 }
 
-/// A value without its punctuation.
-enum Value {
-    Text(String),
-    /// `None` when even 128 bits do not hold it.
-    Integer(Option<i128>),
-    Real(f64),
-    Flag(bool),
-    Other(&'static str),
-}
-
-impl Value {
-    fn new(value: &DeValue<'_>) -> Self {
-        match value {
-            DeValue::String(s) => Value::Text(s.to_string()),
-            DeValue::Integer(i) => Value::Integer(i128::from_str_radix(i.as_str(), i.radix()).ok()),
-            DeValue::Float(f) => Value::Real(f.as_str().parse().unwrap_or(f64::NAN)),
-            DeValue::Boolean(b) => Value::Flag(*b),
-            DeValue::Datetime(_) => Value::Other("a date"),
-            DeValue::Array(_) => Value::Other("an array"),
-            DeValue::Table(_) => Value::Other("a table"),
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Value::Text(_) => "a string",
-            Value::Integer(_) => "an integer",
-            Value::Real(_) => "a number",
-            Value::Flag(_) => "a boolean",
-            Value::Other(kind) => kind,
-        }
-    }
-}
-
-struct Entry {
-    value: Value,
-    key: Place,
-    at: Place,
-}
-
-/// Entries of the file with every `--set` laid over them, and what was found wrong so far.
+/// Entries that nobody asked for yet, and what was found wrong so far.
 pub(super) struct Reader {
-    entries: BTreeMap<(String, String), Entry>,
-    /// Headers of the tables that are present.
-    headers: BTreeMap<String, Place>,
+    document: Document,
     /// Keys that were asked for, so all there are.
     known: Vec<Key>,
     /// Where the value of a key was given.
@@ -73,150 +30,23 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Lays the sources over each other: the first is a document, each other one `path=value`.
-    pub(super) fn new(sources: &[Source]) -> Self {
-        let mut reader = Self {
-            entries: BTreeMap::new(),
-            headers: BTreeMap::new(),
+    /// Nothing has been asked for yet.
+    pub(super) fn new(mut document: Document) -> Self {
+        Self {
+            list: std::mem::take(&mut document.problems),
+            document,
             known: Vec::new(),
             given: BTreeMap::new(),
             bad: BTreeSet::new(),
-            list: Vec::new(),
-        };
-        let (table, errors) = DeTable::parse_recoverable(&sources[0].text);
-        for error in errors {
-            let span = error.span().unwrap_or(0..0);
-            let place = Place {
-                source: 0,
-                start: span.start,
-                end: span.end,
-            };
-            reader.list.push(Diagnostic {
-                code: "E0001",
-                message: "this is not TOML".to_owned(),
-                labels: vec![(place, error.message().to_owned())],
-                help: None,
-            });
-        }
-        for (key, value) in table.get_ref() {
-            reader.insert_top(
-                key.get_ref(),
-                place(0, 0, key),
-                place(0, 0, value),
-                value.get_ref(),
-                0,
-                0,
-            );
-        }
-        for (i, source) in sources.iter().enumerate().skip(1) {
-            reader.insert_set(i, &source.text);
-        }
-        reader
-    }
-
-    /// Whether the document itself could not be read.
-    pub(super) fn is_unreadable(&self) -> bool {
-        self.list.iter().any(|d| d.code == "E0001")
-    }
-
-    /// What is wrong with a document that could not be read; its content is not judged.
-    pub(super) fn unreadable(mut self, sources: Vec<Source>) -> Diagnostics {
-        self.list.retain(|d| d.code == "E0001");
-        Diagnostics {
-            sources,
-            list: self.list,
-        }
-    }
-
-    fn insert_top(
-        &mut self,
-        name: &str,
-        key: Place,
-        at: Place,
-        value: &DeValue<'_>,
-        source: usize,
-        offset: usize,
-    ) {
-        match value {
-            DeValue::Table(table) => {
-                self.headers.insert(name.to_owned(), key);
-                for (key, value) in table {
-                    let (key_at, value_at) =
-                        (place(source, offset, key), place(source, offset, value));
-                    self.insert(
-                        name,
-                        key.get_ref(),
-                        Entry {
-                            value: Value::new(value.get_ref()),
-                            key: key_at,
-                            at: value_at,
-                        },
-                    );
-                }
-            }
-            _ => self.insert(
-                "",
-                name,
-                Entry {
-                    value: Value::new(value),
-                    key,
-                    at,
-                },
-            ),
-        }
-    }
-
-    fn insert(&mut self, table: &str, key: &str, entry: Entry) {
-        self.entries
-            .insert((table.to_owned(), key.to_owned()), entry);
-    }
-
-    /// `path=value`; a value that is not TOML is taken as a bare string.
-    fn insert_set(&mut self, source: usize, text: &str) {
-        let split = text.find('=').unwrap_or(text.len());
-        let (name, value_text) = (&text[..split], text.get(split + 1..).unwrap_or(""));
-        let key = Place {
-            source,
-            start: 0,
-            end: split,
-        };
-        let at = Place {
-            source,
-            start: (split + 1).min(text.len()),
-            end: text.len(),
-        };
-        let parsed = DeValue::parse(value_text)
-            .map_or_else(|_| DeValue::String(value_text.into()), Spanned::into_inner);
-        match name.split('.').collect::<Vec<_>>()[..] {
-            [name] => self.insert_top(name, key, at, &parsed, source, split + 1),
-            [table, name] => {
-                self.headers.entry(table.to_owned()).or_insert(Place {
-                    source,
-                    start: 0,
-                    end: table.len(),
-                });
-                self.insert(
-                    table,
-                    name,
-                    Entry {
-                        value: Value::new(&parsed),
-                        key,
-                        at,
-                    },
-                );
-            }
-            _ => self.list.push(Diagnostic {
-                code: "E0109",
-                message: format!("`{}` is not a setting", name.escape_debug()),
-                labels: vec![(key, "expected `table.key`".to_owned())],
-                help: Some("write for example `adc.bits=6`".to_owned()),
-            }),
         }
     }
 
     fn take(&mut self, key: Key) -> Option<Entry> {
         self.known.push(key);
-        let entry = self.entries.remove(&(key.0.to_owned(), key.1.to_owned()))?;
+        let entry = self
+            .document
+            .entries
+            .remove(&(key.0.to_owned(), key.1.to_owned()))?;
         self.given.insert(key, entry.at.clone());
         Some(entry)
     }
@@ -256,11 +86,7 @@ impl Reader {
     }
 
     fn missing(&mut self, key: Key, hint: &str) {
-        let at = self.headers.get(key.0).cloned().unwrap_or(Place {
-            source: 0,
-            start: 0,
-            end: 0,
-        });
+        let at = self.document.header(key.0);
         self.refuse(
             key,
             "E0107",
@@ -269,6 +95,23 @@ impl Reader {
             "it is required here",
             Some(hint.to_owned()),
         );
+    }
+
+    /// The version of the schema that the text follows.
+    pub(super) fn version(&mut self, supported: i128) {
+        let key = ("", "schema");
+        match self.take(key) {
+            Some(Entry {
+                value: Value::Integer(Some(version)),
+                ..
+            }) if version == supported => {}
+            Some(entry) if matches!(entry.value, Value::Integer(_)) => {
+                let message = format!("this program reads schema {supported} only");
+                self.refuse(key, "E0002", message, entry.at, "another schema", None);
+            }
+            Some(entry) => self.wrong_type(key, "an integer", &entry),
+            None => {}
+        }
     }
 
     /// Whether the text gives this key.
@@ -360,18 +203,23 @@ impl Reader {
     pub(super) fn text(&mut self, key: Key, default: Option<&str>) -> String {
         match self.take(key) {
             Some(Entry {
-                value: Value::Text(x),
+                value: Value::Text(text),
+                at,
                 ..
-            }) if default.is_some() || !x.trim().is_empty() => return x,
-            Some(entry) => self.wrong_type(
-                key,
-                if default.is_some() {
-                    "a string"
-                } else {
-                    "a string with something in it"
-                },
-                &entry,
-            ),
+            }) => {
+                if default.is_some() || !text.trim().is_empty() {
+                    return text;
+                }
+                self.refuse(
+                    key,
+                    "E0105",
+                    format!("`{}` must not be empty", path(key)),
+                    at,
+                    "empty",
+                    None,
+                );
+            }
+            Some(entry) => self.wrong_type(key, "a string", &entry),
             None if default.is_none() => self.missing(key, "give a string"),
             None => {}
         }
@@ -450,12 +298,11 @@ impl Reader {
         let labels = labels.iter().map(|(key, text)| match self.given.get(key) {
             Some(place) => (place.clone(), (*text).to_owned()),
             None => {
-                let place = self.headers.get(key.0).cloned().unwrap_or(Place {
-                    source: 0,
-                    start: 0,
-                    end: 0,
-                });
-                (place, format!("{text} (`{}` by default)", path(*key)))
+                let place = self.document.header(key.0);
+                (
+                    place,
+                    format!("{text} (`{}` is left at its default)", path(*key)),
+                )
             }
         });
         let labels = labels.collect();
@@ -470,13 +317,13 @@ impl Reader {
     /// Reports what nobody asked for, and hands over everything that was found, in the order of the text.
     pub(super) fn finish(mut self, sources: Vec<Source>) -> Result<(), Diagnostics> {
         let tables = self.tables();
-        for ((table, key), entry) in std::mem::take(&mut self.entries) {
+        for ((table, key), entry) in std::mem::take(&mut self.document.entries) {
             if table.is_empty() || tables.contains(&table.as_str()) {
                 let diagnostic = self.unknown(&table, &key, entry.key);
                 self.list.push(diagnostic);
             }
         }
-        for (table, at) in self.headers {
+        for (table, at) in self.document.headers {
             if !tables.contains(&table.as_str()) {
                 self.list.push(Diagnostic {
                     code: "E0101",
@@ -503,9 +350,11 @@ impl Reader {
                 names.push(table);
             }
         }
+        names.sort_unstable();
         names
     }
 
+    /// Suggests a similar key of the same table, or else the same key of other tables.
     fn unknown(&self, table: &str, key: &str, at: Place) -> Diagnostic {
         let here: Vec<&str> = self
             .known
@@ -513,25 +362,23 @@ impl Reader {
             .filter(|k| k.0 == table)
             .map(|k| k.1)
             .collect();
-        let elsewhere = self.known.iter().find(|k| k.1 == key).map(|k| path(*k));
-        let near = nearest(key, here.iter().copied())
-            .map(|k| path((table, k)))
-            .or(elsewhere);
+        let elsewhere: Vec<String> = self
+            .known
+            .iter()
+            .filter(|k| k.1 == key)
+            .map(|k| path(*k))
+            .collect();
+        let near = match nearest(key, here.iter().copied()) {
+            Some(similar) => Some(path((table, similar))),
+            None if elsewhere.is_empty() => None,
+            None => Some(elsewhere.join("` or `")),
+        };
         Diagnostic {
             code: "E0102",
             message: format!("unknown key `{}`", path((table, key)).escape_debug()),
-            labels: vec![(at, "not a key of this table".to_owned())],
+            labels: vec![(at, "no such key".to_owned())],
             help: Some(suggestion(near.as_deref(), &here)),
         }
-    }
-}
-
-/// Span of `item`, which was parsed from the bytes of `source` that begin at `offset`.
-fn place<T>(source: usize, offset: usize, item: &Spanned<T>) -> Place {
-    Place {
-        source,
-        start: offset + item.span().start,
-        end: offset + item.span().end,
     }
 }
 

@@ -47,7 +47,7 @@ enum WeightKind {
 
 /// Reads everything; what is refused is replaced by its default so that reading can go on.
 pub(super) fn read(r: &mut Reader) -> MacroSpec {
-    r.count(("", "schema"), Some(1), 1..=1);
+    r.version(1);
     let name = r.text(("", "name"), None);
     let description = r.text(("", "description"), Some(""));
     let technology = read_technology(r);
