@@ -1,5 +1,6 @@
 //! Published numbers.
 
+use crate::expected;
 use farad_hw::check::{CheckResult, Kind, run_checks};
 
 fn results() -> Vec<CheckResult> {
@@ -92,4 +93,31 @@ fn predictions_are_told_from_calibrations() {
             .filter(|r| r.model == "ncku-charge-redistribution")
             .all(|r| r.kind == Kind::Calibrated)
     );
+}
+
+/// The three columns of every check as text, so that a change of the cost model shows what it does to all of them.
+#[test]
+fn the_three_columns() {
+    let mut text = String::from(
+        "published, then first principles / globally scaled / fitted over published\n",
+    );
+    for r in results() {
+        let (p, ratio) = (r.published, |x: f64| x / r.published);
+        let columns =
+            [r.first_principles, r.globally_scaled, r.fitted].map(|x| format!("{:.3}", ratio(x)));
+        let asserted = if r.not_asserted.is_some() {
+            ", not asserted"
+        } else {
+            ""
+        };
+        text += &format!(
+            "{} {} [{}] {p} {}: {}{asserted}\n",
+            r.model,
+            r.quantity,
+            r.condition,
+            r.unit,
+            columns.join(" / ")
+        );
+    }
+    expected("checks.txt", &text);
 }

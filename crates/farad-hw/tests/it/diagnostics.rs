@@ -1,27 +1,16 @@
-//! Messages, word for word: `tests/expect/NAME.toml` gives `tests/expect/NAME.txt`. With `UPDATE_EXPECT=1` the texts are
-//! written anew, to be read before they are committed.
+//! Messages, word for word: `tests/expect/NAME.toml` gives `tests/expect/NAME.txt`.
 
-use crate::set;
+use crate::{expected, set};
 use farad_hw::schema;
-use std::path::PathBuf;
 
 fn expect(name: &str, pairs: &[(&str, &str)]) {
-    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/expect");
     let file = format!("{name}.toml");
-    let text = std::fs::read_to_string(directory.join(&file)).expect("input");
-    let message = schema::parse(&file, &text, &set(pairs))
-        .expect_err("the file is wrong")
-        .to_string();
-    let expected = directory.join(format!("{name}.txt"));
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        std::fs::write(&expected, message + "\n").expect("write");
-    } else {
-        assert_eq!(
-            message + "\n",
-            std::fs::read_to_string(&expected).expect("expected text"),
-            "{name}"
-        );
-    }
+    let input = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/expect")
+        .join(&file);
+    let text = std::fs::read_to_string(input).expect("input");
+    let problems = schema::parse(&file, &text, &set(pairs)).expect_err("the file is wrong");
+    expected(&format!("{name}.txt"), &format!("{problems}\n"));
 }
 
 #[test]

@@ -23,3 +23,19 @@ fn bundled(name: &str, pairs: &[(&str, &str)]) -> farad_hw::MacroSpec {
         .spec(&set(pairs))
         .unwrap_or_else(|e| panic!("{e}"))
 }
+
+/// Compares `text` with `tests/expect/NAME`. With `UPDATE_EXPECT=1` the file is written anew, to be read before it is committed.
+fn expected(name: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/expect")
+        .join(name);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, text).expect("write");
+    } else {
+        assert_eq!(
+            text,
+            std::fs::read_to_string(&path).expect("expected text"),
+            "{name}"
+        );
+    }
+}

@@ -163,3 +163,33 @@ fn limits_are_inclusive() {
         assert_eq!(problems.list.len(), 1, "{problems}");
     }
 }
+
+/// The refusal of a nonsense key lists all keys of its table; each must be in the reference.
+#[test]
+fn every_key_is_in_the_reference() {
+    let reference = include_str!("../../../../hw-models/README.md");
+    let list_after = |key: &str| {
+        let problems = schema::parse("m", SMALLEST, &set(&[(key, "1")])).expect_err("nonsense");
+        let help = problems.list[0].help.clone().expect("lists what there is");
+        let names = help
+            .strip_prefix("there are: ")
+            .expect("nothing is similar");
+        names.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut keys = 0;
+    for table in list_after("qqqqqq.x") {
+        let section = reference
+            .split_once(&format!("### `[{table}]`"))
+            .expect("a section for each table")
+            .1;
+        let section = section.split("###").next().expect("not empty");
+        for key in list_after(&format!("{table}.qqqqqq")) {
+            assert!(
+                section.contains(&format!("`{key}`")),
+                "{table}.{key} is not in hw-models/README.md"
+            );
+            keys += 1;
+        }
+    }
+    assert!(keys > 60);
+}
