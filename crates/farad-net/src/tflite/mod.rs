@@ -18,6 +18,7 @@ use crate::network::{Imported, Input, Output, OutputSource};
 use crate::requant::{Quantiser, Ties};
 use schema::{Model, RawOperator, RawTensor, kind};
 
+pub(crate) use movement::slice_range;
 pub(crate) use schema::is_tflite;
 
 /// What a stored byte exceeds the file's int8 by.
