@@ -25,6 +25,7 @@ pub struct Network {
     pub(crate) input: Input,
     pub(crate) output: Output,
     preprocess: Option<Preprocess>,
+    dataset: Option<String>,
 }
 
 /// Where pixels enter.
@@ -134,6 +135,7 @@ impl Network {
             input,
             output,
             preprocess,
+            dataset,
         } = imported;
         let mut network = Self {
             name: name.to_owned(),
@@ -147,6 +149,7 @@ impl Network {
             input,
             output,
             preprocess: None,
+            dataset,
         };
         if let Some(preprocess) = preprocess {
             network.set_preprocess(preprocess)?;
@@ -200,6 +203,12 @@ impl Network {
     #[must_use]
     pub fn preprocess(&self) -> Option<&Preprocess> {
         self.preprocess.as_ref()
+    }
+
+    /// Name of the dataset that the network was made for, if it says so: the ONNX metadata `farad.dataset`.
+    #[must_use]
+    pub fn dataset(&self) -> Option<&str> {
+        self.dataset.as_deref()
     }
 
     /// Fixes the normalisation of the input.
@@ -406,6 +415,7 @@ pub(crate) struct Imported {
     pub(crate) input: Input,
     pub(crate) output: Output,
     pub(crate) preprocess: Option<Preprocess>,
+    pub(crate) dataset: Option<String>,
 }
 
 /// Accumulators of one layer for a batch.

@@ -186,6 +186,10 @@ impl<'a> Importer<'a> {
             input,
             output,
             preprocess: preprocess(metadata)?,
+            dataset: metadata
+                .iter()
+                .find(|e| e.key == "farad.dataset")
+                .map(|e| e.value.clone()),
         })
     }
 

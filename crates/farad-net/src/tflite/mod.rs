@@ -429,6 +429,7 @@ impl<'a> Importer<'a> {
             input,
             output,
             preprocess: None,
+            dataset: None,
         })
     }
 }
