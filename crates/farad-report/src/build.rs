@@ -24,6 +24,8 @@ pub struct Run<'a> {
     pub mapping: &'a Mapping,
     /// One per multiply-accumulate layer.
     pub schedule: &'a [LayerSchedule],
+    /// Chips that were asked for.
+    pub chips_requested: u32,
     /// What was measured.
     pub outcome: &'a RunOutcome,
     /// Name of the dataset.
@@ -70,7 +72,8 @@ impl Report {
             schema: SCHEMA.into(),
             farad_version: env!("CARGO_PKG_VERSION").into(),
             semantics: SEMANTICS,
-            partial: run.outcome.images < run.outcome.images_requested,
+            partial: run.outcome.images < run.outcome.images_requested
+                || run.outcome.chips.len() < run.chips_requested as usize,
             network: NetworkInfo {
                 name: run.network.name().into(),
                 sha256: run.network.sha256().into(),
@@ -92,7 +95,7 @@ impl Report {
             },
             seed: run.seed,
             engine: run.engine.into(),
-            accuracy: accuracy(run.outcome),
+            accuracy: accuracy(run.outcome, run.chips_requested),
             per_image: PerImage {
                 energy_j: by_component.total(),
                 energy_by_component_j: by_component,
@@ -195,7 +198,7 @@ fn macro_area(spec: &MacroSpec) -> MacroArea {
     }
 }
 
-fn accuracy(outcome: &RunOutcome) -> Accuracy {
+fn accuracy(outcome: &RunOutcome, chips_requested: u32) -> Accuracy {
     let share = |hits: u64, images: u64| ratio(hits as f64, images as f64);
     let chips: Vec<ChipAccuracy> = outcome
         .chips
@@ -216,6 +219,7 @@ fn accuracy(outcome: &RunOutcome) -> Accuracy {
         top5: share(outcome.chips.iter().map(|c| c.top5).sum(), images),
         top5_digital: share(outcome.digital_top5, outcome.images),
         chips,
+        chips_requested: chips_requested.into(),
         mean: mean(&top1),
         std: sample_std(&top1),
         p05: percentile(&top1, 0.05),
@@ -299,7 +303,7 @@ mod tests {
             chips: vec![chip(0, 100, 90), chip(1, 50, 40)],
             ..RunOutcome::default()
         };
-        let accuracy = accuracy(&outcome);
+        let accuracy = accuracy(&outcome, 2);
         assert_eq!(accuracy.top1, 130.0 / 150.0);
         assert!((accuracy.mean - 0.85).abs() < 1e-12);
         assert_eq!(accuracy.top1_digital, 0.91);
@@ -309,10 +313,13 @@ mod tests {
 
     #[test]
     fn a_run_stopped_at_once_has_no_accuracy() {
-        let accuracy = accuracy(&RunOutcome {
-            images_requested: 10,
-            ..RunOutcome::default()
-        });
+        let accuracy = accuracy(
+            &RunOutcome {
+                images_requested: 10,
+                ..RunOutcome::default()
+            },
+            0,
+        );
         assert_eq!(accuracy, Accuracy::default());
     }
 }

@@ -18,7 +18,7 @@ pub struct Report {
     pub farad_version: String,
     /// [`SEMANTICS`].
     pub semantics: u32,
-    /// The run was interrupted: fewer images than asked for.
+    /// The run was interrupted: fewer images or fewer chips than asked for.
     pub partial: bool,
     /// What was run.
     pub network: NetworkInfo,
@@ -97,6 +97,8 @@ pub struct Accuracy {
     pub top5_digital: f64,
     /// Every chip's.
     pub chips: Vec<ChipAccuracy>,
+    /// Chips that were asked for; more than `chips` only in a partial report.
+    pub chips_requested: u64,
     /// Mean of the chips' top-1.
     pub mean: f64,
     /// Sample standard deviation of the chips' top-1; 0 with one chip.
@@ -110,7 +112,7 @@ pub struct Accuracy {
 pub struct ChipAccuracy {
     /// Chip number.
     pub chip: u32,
-    /// Images it ran; chips differ only in a partial report.
+    /// Images it ran.
     pub images: u64,
     /// Share with the right label first.
     pub top1: f64,

@@ -2,8 +2,11 @@
 
 use crate::report::{LayerReport, Report};
 use crate::text::{Align, Look, TextTable};
-use crate::units::{count, digits, percent, prefix, rate, si};
+use crate::units::{count, digits, percent, prefix, rate, short_name, si};
 use std::fmt::Write;
+
+/// Longer names lose their beginning; `layers.csv` has them whole.
+const NAME_CHARS: usize = 40;
 
 impl Report {
     /// The whole text, with a newline at the end.
@@ -93,14 +96,16 @@ impl Report {
         out
     }
 
-    /// One sentence when the run was interrupted.
+    /// How far the run got, when it was interrupted.
     #[must_use]
     pub fn partial_warning(&self) -> Option<String> {
         self.partial.then(|| {
             format!(
-                "stopped after {} of {} images",
+                "stopped after {} of {} images on {} of {} chips",
                 count(self.dataset.images),
-                count(self.dataset.images_requested)
+                count(self.dataset.images_requested),
+                count(self.accuracy.chips.len() as u64),
+                count(self.accuracy.chips_requested)
             )
         })
     }
@@ -161,7 +166,7 @@ fn layer_table(layers: &[LayerReport]) -> TextTable {
             "-".into()
         };
         table.row([
-            l.name.clone(),
+            short_name(&l.name, NAME_CHARS),
             l.op.clone(),
             l.macs.to_string(),
             l.params.to_string(),

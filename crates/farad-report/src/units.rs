@@ -63,7 +63,22 @@ pub fn digits(value: f64) -> String {
     } else if magnitude >= 0.9995 {
         format!("{value:.2}")
     } else {
-        format!("{value:.3}")
+        let decimals = (2.0 - magnitude.log10().floor()).min(9.0) as usize;
+        format!("{value:.decimals$}")
+    }
+}
+
+/// A layer's name for a table or a plot: TFLite joins the names of everything it fused with semicolons, of which the
+/// first is kept; of what is longer than `max_chars` the end, where layers of one network differ.
+#[must_use]
+pub fn short_name(name: &str, max_chars: usize) -> String {
+    let first = name.split(';').next().unwrap_or(name);
+    let chars = first.chars().count();
+    if chars <= max_chars {
+        first.into()
+    } else {
+        let end: String = first.chars().skip(chars + 1 - max_chars).collect();
+        format!("…{end}")
     }
 }
 
@@ -108,8 +123,22 @@ mod tests {
         assert_eq!(si(999.4, "J"), "999 J");
         assert_eq!(si(999.6, "J"), "1.00 kJ");
         assert_eq!(si(9.996e-10, "s"), "1.00 ns");
-        assert_eq!(si(1e-21, "J"), "0.001 aJ");
+        assert_eq!(si(1e-21, "J"), "0.00100 aJ");
         assert_eq!(si(f64::INFINITY, "dB"), "inf dB");
+    }
+
+    #[test]
+    fn small_numbers_keep_three_digits() {
+        assert_eq!(digits(0.0072), "0.00720");
+        assert_eq!(digits(0.25), "0.250");
+        assert_eq!(digits(0.9996), "1.00");
+        assert_eq!(digits(1e-20), "0.000000000");
+    }
+
+    #[test]
+    fn long_names_keep_the_end_of_their_first_part() {
+        assert_eq!(short_name("conv1", 8), "conv1");
+        assert_eq!(short_name("model/stage2/conv1;model/bias", 6), "…conv1");
     }
 
     #[test]

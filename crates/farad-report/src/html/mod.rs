@@ -2,7 +2,7 @@
 
 use crate::plot::Plot;
 use crate::report::{LayerReport, Report};
-use crate::units::{count, digits, percent, prefix, rate, si};
+use crate::units::{count, digits, percent, prefix, rate, short_name, si};
 use std::fmt::{Display, Write};
 
 const STYLE: &str = include_str!("style.css");
@@ -14,7 +14,7 @@ impl Report {
         let title = format!("{} on {}", self.network.name, self.hw.name);
         let figures: String = plots.iter().map(figure).collect();
         let partial = self.partial_warning().map_or(String::new(), |warning| {
-            format!("<p class=\"partial\">Partial report: the run was {}. All figures are over those images.</p>\n", escape(&warning))
+            format!("<p class=\"partial\">Partial report: the run was {}. All figures are over what was run.</p>\n", escape(&warning))
         });
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -246,9 +246,10 @@ fn layer_table(layers: &[LayerReport]) -> String {
         push(
             &mut out,
             format_args!(
-                "<tr><td class=\"name\">{}</td><td class=\"name\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+                "<tr><td class=\"name\" title=\"{}\">{}</td><td class=\"name\">{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
                  <td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
                 escape(&l.name),
+                escape(&short_name(&l.name, 32)),
                 escape(&l.op),
                 count(l.macs),
                 count(l.params),

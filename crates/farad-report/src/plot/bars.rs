@@ -1,7 +1,8 @@
 //! Horizontal stacked bars, one per layer.
 
-use super::{GRID, INK, PAPER, WIDTH, shorten, text_style, text_width_px, tick, title_style};
+use super::{GRID, INK, PAPER, WIDTH, text_style, text_width_px, tick, title_style};
 use crate::error::ReportError;
+use crate::units::short_name;
 use plotters::coord::ranged1d::{BoldPoints, Ranged};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -46,7 +47,7 @@ impl Bars<'_> {
         let names: Vec<String> = self
             .names
             .iter()
-            .map(|name| shorten(name, NAME_CHARS))
+            .map(|name| short_name(name, NAME_CHARS))
             .collect();
         let left = 12
             + names

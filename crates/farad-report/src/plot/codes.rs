@@ -1,9 +1,9 @@
 //! Small panels of ADC code histograms, one per layer, on shared axes.
 
-use super::{GRID, INK, PALETTE, PAPER, WIDTH, shorten, text_style, title_style};
+use super::{GRID, INK, PALETTE, PAPER, WIDTH, text_style, title_style};
 use crate::error::ReportError;
 use crate::report::LayerReport;
-use crate::units::rate;
+use crate::units::{rate, short_name};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -57,17 +57,15 @@ pub(super) fn draw(title: &str, layers: &[LayerReport]) -> Result<String, Report
             }
             // The lowest panel of each column carries the code axis.
             if i + ACROSS >= layers.len() {
-                for (code, x) in [
-                    (0, 0),
-                    (codes / 2, PANEL_X / 2),
-                    (codes.saturating_sub(1), PANEL_X),
-                ] {
+                let last = codes.saturating_sub(1);
+                let ends = [
+                    (0, 0, HPos::Left),
+                    (codes / 2, PANEL_X / 2, HPos::Center),
+                    (last, PANEL_X, HPos::Right),
+                ];
+                for (code, x, side) in ends {
                     let at = (origin.0 + x, origin.1 + PANEL_Y + 5);
-                    root.draw_text(
-                        &code.to_string(),
-                        &text_style(FONT, HPos::Center, VPos::Top),
-                        at,
-                    )?;
+                    root.draw_text(&code.to_string(), &text_style(FONT, side, VPos::Top), at)?;
                 }
             }
         }
@@ -96,7 +94,7 @@ fn draw_panel(
     codes: usize,
 ) -> Result<(), ReportError> {
     let bottom = y0 + PANEL_Y;
-    let name = shorten(&layer.name, 26);
+    let name = short_name(&layer.name, 26);
     root.draw_text(
         &name,
         &text_style(FONT, HPos::Left, VPos::Bottom),

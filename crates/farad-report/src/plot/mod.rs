@@ -216,19 +216,6 @@ fn text_width_px(text: &str, size_px: f64) -> u32 {
     (text.chars().count() as f64 * size_px * 0.55).ceil() as u32
 }
 
-/// `name`, or its end after an ellipsis: layers of one network differ at the end of their names.
-fn shorten(name: &str, max_chars: usize) -> String {
-    let chars = name.chars().count();
-    if chars <= max_chars {
-        name.into()
-    } else {
-        format!(
-            "…{}",
-            name.chars().skip(chars + 1 - max_chars).collect::<String>()
-        )
-    }
-}
-
 /// A tick's text: as few decimals as tell the ticks apart.
 fn tick(value: &f64) -> String {
     let text = format!("{value:.3}");
@@ -238,12 +225,6 @@ fn tick(value: &f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_names_keep_their_end() {
-        assert_eq!(shorten("conv1", 8), "conv1");
-        assert_eq!(shorten("model/stage2/conv1", 6), "…conv1");
-    }
 
     #[test]
     fn ticks_have_no_empty_decimals() {

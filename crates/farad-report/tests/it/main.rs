@@ -38,7 +38,7 @@ fn a_partial_report_says_so_first() {
     assert!(
         report
             .text(Look::Plain)
-            .starts_with("PARTIAL       stopped after 640 of 1,000 images\n")
+            .starts_with("PARTIAL       stopped after 640 of 1,000 images on 1 of 1 chips\n")
     );
     let page = report.html(&[]);
     let warning = page.find("class=\"partial\"").unwrap();

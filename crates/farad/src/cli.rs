@@ -1,0 +1,270 @@
+//! The flags, as they are typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Simulates analog charge-domain compute-in-memory macros that run int8 networks bit by bit: accuracy, energy,
+/// cycles, area and utilisation, layer by layer.
+#[derive(Debug, Parser)]
+#[command(
+    name = "farad",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Exit codes: 0 done, 1 failure or interrupted, 2 wrong use or wrong input, 3 a check out of tolerance.
+
+Examples:
+  farad run                                      the bundled network, images and macro
+  farad run net.tflite --data cifar-10 --out results
+  farad map --macro jia-jssc-2020                tiles and utilisation, without images
+  farad list macro"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// No progress and no notes on standard error, only errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more on standard error.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Colours and rules in the output.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+/// When to write colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Also into a pipe.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a network on a macro: accuracy, energy, latency, utilisation per layer.
+    Run(RunArgs),
+    /// Put a network on macros: tiles, utilisation, conversions, cycles; no images needed.
+    Map(MapArgs),
+    /// Show a network: nodes, shapes, parameters, MACs, BOPs.
+    Inspect(InspectArgs),
+    /// List what can be given by name.
+    List(ListArgs),
+    /// Compare Farad with published numbers.
+    Check(CheckArgs),
+    /// Explain an error code of a macro description, such as E0103.
+    Explain(ExplainArgs),
+    /// Write a completion script for a shell.
+    Completions(CompletionsArgs),
+}
+
+/// A macro and changes to it.
+#[derive(Debug, Args)]
+pub(crate) struct MacroArgs {
+    /// Macro: a name of `farad list macro`, or a TOML file.
+    #[arg(long = "macro", value_name = "NAME|FILE", default_value = crate::inputs::DEFAULT_MACRO)]
+    pub(crate) hw: String,
+    /// Change a key of the macro, such as adc.bits=6; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+/// The network.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArg {
+    /// Network: a TFLite or ONNX (QDQ) file, or a name of `farad list network`.
+    #[arg(default_value = crate::inputs::DEFAULT_NETWORK)]
+    pub(crate) network: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad run
+  farad run --set adc.bits=6 --images 200 --chips 8
+  farad run net.tflite --macro my-macro.toml --data cifar-10 --out results
+  farad run net.onnx --data ./pictures:test --pixel-max 1 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225")]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArg,
+    #[command(flatten)]
+    pub(crate) hw: MacroArgs,
+    /// Images: a name of `farad list dataset` or a folder, with `:train` or `:test` [default: what the network was
+    /// made for, if it says so].
+    #[arg(long, value_name = "NAME|DIR[:SPLIT]")]
+    pub(crate) data: Option<String>,
+    /// Only the first N images [default: all].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) images: Option<u32>,
+    /// Chips to simulate, each with its own static mismatch.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) chips: u32,
+    /// Seed of the chips and of the temporal noise; the same seed gives the same report.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How to compute; both give the same numbers.
+    #[arg(long, value_enum, default_value_t = Engine::Fast)]
+    pub(crate) engine: Engine,
+    /// Threads, 0 for all cores.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    pub(crate) threads: u16,
+    /// Write report.json, layers.csv, report.html and the plots into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print report.json instead of the tables.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) preprocess: PreprocessArgs,
+}
+
+/// How pixels become the real numbers of a network with a float input.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Float inputs: real = (pixel * PIXEL_MAX / 255 - MEAN) / STD")]
+pub(crate) struct PreprocessArgs {
+    /// What pixel 255 becomes before the mean is subtracted: 1 or 255.
+    #[arg(long, value_name = "PIXEL_MAX", requires_all = ["mean", "std"], allow_negative_numbers = true)]
+    pub(crate) pixel_max: Option<f32>,
+    /// Mean of each channel, separated by commas.
+    #[arg(long, value_name = "MEAN", value_delimiter = ',', requires_all = ["pixel_max", "std"], allow_negative_numbers = true)]
+    pub(crate) mean: Vec<f32>,
+    /// Standard deviation of each channel, separated by commas.
+    #[arg(long, value_name = "STD", value_delimiter = ',', requires_all = ["pixel_max", "mean"], allow_negative_numbers = true)]
+    pub(crate) std: Vec<f32>,
+}
+
+/// An engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// Tables and packed bits.
+    Fast,
+    /// The circuit equations, cell by cell.
+    Reference,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad map
+  farad map net.tflite --macro jia-jssc-2020
+  farad map net.onnx --set array.rows=256 --set system.mapper=tap_split --json")]
+pub(crate) struct MapArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArg,
+    #[command(flatten)]
+    pub(crate) hw: MacroArgs,
+    /// Print JSON instead of the table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad inspect
+  farad inspect net.tflite")]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad list macro
+  farad list dataset")]
+pub(crate) struct ListArgs {
+    /// What to list.
+    #[arg(value_enum)]
+    pub(crate) kind: ListKind,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListKind {
+    /// Macros that come with Farad.
+    Macro,
+    /// Networks that come with Farad.
+    Network,
+    /// Datasets that can be given by name, and where they are.
+    Dataset,
+    /// Kinds of ADC.
+    Adc,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad check hw-models")]
+pub(crate) struct CheckArgs {
+    /// What to check.
+    #[arg(value_enum)]
+    pub(crate) what: CheckKind,
+}
+
+/// What can be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckKind {
+    /// The macros that come with Farad against the numbers of their papers.
+    HwModels,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad explain E0103")]
+pub(crate) struct ExplainArgs {
+    /// The code, such as E0103.
+    pub(crate) code: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad completions bash > ~/.local/share/bash-completion/completions/farad
+  farad completions zsh > ~/.zfunc/_farad")]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().into(), value.trim().into()))
+        }
+        _ => Err("expected KEY=VALUE, such as adc.bits=6".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn key_value_needs_a_key() {
+        assert_eq!(
+            key_value("adc.bits = 6"),
+            Ok(("adc.bits".into(), "6".into()))
+        );
+        assert_eq!(
+            key_value("adc.range=a=b"),
+            Ok(("adc.range".into(), "a=b".into()))
+        );
+        assert!(key_value("adc.bits").is_err());
+        assert!(key_value("=6").is_err());
+    }
+}

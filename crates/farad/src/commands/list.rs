@@ -1,0 +1,72 @@
+//! `farad list`
+
+use crate::cli::{ListArgs, ListKind};
+use crate::failure::{Failure, Status};
+use crate::inputs::BUNDLED_NETWORKS;
+use crate::terminal::Terminal;
+use farad_data::Place;
+use farad_hw::{adc, models};
+use farad_report::text::{Align, TextTable};
+
+pub(crate) fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Failure> {
+    let table = match args.kind {
+        ListKind::Macro => macros()?,
+        ListKind::Network => networks(),
+        ListKind::Dataset => datasets(),
+        ListKind::Adc => adcs(),
+    };
+    terminal.print(&format!("{}\n", table.render(terminal.look())))?;
+    Ok(Status::Done)
+}
+
+fn macros() -> Result<TextTable, Failure> {
+    let mut table = TextTable::new([
+        ("macro", Align::Left),
+        ("array", Align::Right),
+        ("ADC", Align::Left),
+        ("what it is", Align::Left),
+    ]);
+    for model in models::list() {
+        let spec = model.spec(&[])?;
+        table.row([
+            spec.name.clone(),
+            format!("{}x{}", spec.array.rows, spec.array.columns),
+            format!("{} {} b", spec.adc.kind, spec.adc.bits),
+            spec.description,
+        ]);
+    }
+    Ok(table)
+}
+
+fn networks() -> TextTable {
+    let mut table = TextTable::new([("network", Align::Left), ("what it is", Align::Left)]);
+    for network in BUNDLED_NETWORKS {
+        table.row([network.name, network.about]);
+    }
+    table
+}
+
+fn datasets() -> TextTable {
+    let mut table = TextTable::new([
+        ("dataset", Align::Left),
+        ("where", Align::Left),
+        ("what it is", Align::Left),
+    ]);
+    for info in farad_data::list() {
+        let place = match info.place {
+            Place::Folder(path) => path.display().to_string(),
+            Place::BundledSample => "bundled sample".into(),
+            Place::Missing => "not here".into(),
+        };
+        table.row([info.name, place, info.about]);
+    }
+    table
+}
+
+fn adcs() -> TextTable {
+    let mut table = TextTable::new([("kind", Align::Left), ("what it is", Align::Left)]);
+    for kind in adc::kinds() {
+        table.row([kind.name(), kind.description()]);
+    }
+    table
+}

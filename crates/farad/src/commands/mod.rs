@@ -1,0 +1,9 @@
+//! One file for each command: what it needs, what it does, what it prints.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod inspect;
+pub(crate) mod list;
+pub(crate) mod map;
+pub(crate) mod run;
