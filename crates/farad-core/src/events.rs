@@ -41,6 +41,27 @@ pub struct EventCounts {
 }
 
 impl EventCounts {
+    /// The plain sums times `n`; what was sampled is not extrapolated and stays out.
+    #[must_use]
+    pub fn times(&self, n: u64) -> Self {
+        Self {
+            images: self.images * n,
+            conversions: self.conversions * n,
+            column_evaluations: self.column_evaluations * n,
+            cells_connected: self.cells_connected * n,
+            cells_on: self.cells_on * n,
+            rows_driven: self.rows_driven * n,
+            rows_on: self.rows_on * n,
+            row_columns_on: self.row_columns_on * n,
+            accumulations: self.accumulations * n,
+            outputs: self.outputs * n,
+            buffer_read_bytes: self.buffer_read_bytes * n,
+            buffer_write_bytes: self.buffer_write_bytes * n,
+            weight_bits_written: self.weight_bits_written * n,
+            ..Self::default()
+        }
+    }
+
     /// Conversions in the systematic sample.
     #[must_use]
     pub fn sampled(&self) -> u64 {

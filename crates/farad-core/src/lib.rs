@@ -4,6 +4,7 @@
 //! Nothing holds generator state, so a result cannot depend on threads, batches, shards or the order
 //! of work. See [`draw`].
 
+pub mod axis;
 pub mod draw;
 pub mod events;
 pub mod normal;

@@ -8,10 +8,11 @@
 //! The *charge quantum* is `1 / quanta_per_unit` of the charge that one LSB-weighted cell adds when its product is one. The ADC's input
 //! axis has [`QUANTA_PER_LSB`] steps to the LSB, counted from mid-scale.
 
-use crate::adc::{QUANTA_PER_LSB, staircase};
+use crate::adc::staircase;
 use crate::encoding::{Column, columns};
 use crate::scale::Scale;
 use crate::spec::{Cell, InputCombine, MacroSpec, NoiseSpec, WeightCombine};
+use farad_core::axis::{QUANTA_PER_LSB, Transfer};
 use farad_core::draw::{Domain, StaticNormals};
 
 /// Where a tile sits.
@@ -25,28 +26,6 @@ pub struct Site {
     pub rows: usize,
     /// Output channels side by side.
     pub outputs: usize,
-}
-
-/// From a conversion's charge `q` (in charge quanta) to the ADC's input axis: `(quadratic q + gain) q + offset`, in f32, each
-/// operation rounded, then rounded half to even and saturated to 16 bits.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Transfer {
-    /// Axis steps at zero charge.
-    pub offset: f32,
-    /// Axis steps per quantum.
-    pub gain: f32,
-    /// Axis steps per quantum squared (voltage-dependent parasitic).
-    pub quadratic: f32,
-}
-
-impl Transfer {
-    /// The ADC input for charge `q`.
-    #[inline]
-    #[must_use]
-    pub fn apply(&self, q: f32) -> i16 {
-        let v = (self.quadratic * q + self.gain) * q + self.offset;
-        v.clamp(f32::from(i16::MIN), f32::from(i16::MAX)).round_ties_even() as i16
-    }
 }
 
 /// One conversion of one output channel.

@@ -4,15 +4,13 @@
 //! `V = alpha V_DD S / (N A X)` with N connected rows, A the total weight of the merged columns and X the largest input level.
 //! The ADC's step is `lsb_counts` of S.
 
-use crate::adc::{QUANTA_PER_LSB, Range};
+use crate::adc::Range;
 use crate::encoding::columns;
 use crate::spec::{InputCombine, MacroSpec, NoiseDraws, SignedScheme, Topology, UnusedRows, WeightCombine};
+use farad_core::axis::{QUANTA_PER_LSB, SIGMA_BINS};
 
 /// Boltzmann constant, J/K.
 pub const BOLTZMANN: f64 = 1.380_649e-23;
-
-/// Steps in which code-dependent noise is evaluated along the ADC's range.
-pub const SIGMA_BINS: usize = 32;
 
 /// Units of a noise sigma: 1/8 of an axis step.
 const SIGMA_PER_QUANTUM: f64 = 8.0;
@@ -188,14 +186,6 @@ impl Scale {
     pub fn is_noiseless(&self) -> bool {
         self.decision_sigma == 0 && self.sigma.iter().all(|&s| s == 0)
     }
-}
-
-/// The bin of [`Scale::sigma`] for an ADC input `v` (axis steps) of a converter with `bits`.
-#[inline]
-#[must_use]
-pub fn sigma_bin(v: i16, bits: u32) -> usize {
-    // 2^(bits+6) steps of range in 32 bins.
-    ((v >> (bits + 1)).clamp(-16, 15) & 31) as usize
 }
 
 fn sigma_units(lsb: f64) -> i16 {

@@ -1,8 +1,9 @@
 //! AVX-512 form of the ADC. Every step computes exactly what `convert_planes_scalar` does, 32 conversions to the vector: lane
 //! `2 p + h` of vector `w` is plane `2 w + h` of position `p`, which is also how a Philox word splits into two draws.
 
-use super::{CountTable, Inputs, LANES, LaneIds, Lanes, Noise, Slot, Transfer};
+use super::{CountTable, Inputs, LANES, LaneIds, Lanes, Noise, Slot};
 use crate::charge::Charges;
+use farad_core::axis::Transfer;
 use farad_core::normal::quantile_table;
 use farad_core::philox::{M0, M1, W0, W1};
 use std::arch::x86_64::*;

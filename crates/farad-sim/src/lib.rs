@@ -1,3 +1,24 @@
 //! Runs a mapped network on a chip.
-pub mod outcome;
+//!
+//! The decision of this crate: **two engines, one chip**. [`farad_hw::chip`] says what a chip is in numbers; `reference` executes those numbers the
+//! way the circuit does, cell by cell and decision by decision, and `fast` executes them from tables on packed bits. They must agree to the
+//! last bit for every macro, which is what the tests in `tests/` are for.
+
+mod calibrate;
+mod digital;
+mod error;
+mod fast;
+mod geometry;
+mod outcome;
+mod plan;
+mod probe;
+mod reference;
+mod run;
+mod simulator;
+
+pub use digital::{DigitalEngine, DigitalNetwork};
+pub use error::SimError;
 pub use outcome::{ChipOutcome, LayerOutcome, RunOutcome};
+pub use farad_kernels::Isa;
+pub use run::{COMPARED_IMAGES, ImageSet, RunConfig, run};
+pub use simulator::{Chip, EngineKind, Probes, Session, Simulator};

@@ -11,6 +11,8 @@ pub mod sar;
 
 use std::fmt;
 
+pub use farad_core::axis::QUANTA_PER_LSB;
+
 /// `[adc]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdcSpec {
@@ -165,5 +167,3 @@ pub fn staircase(spec: &AdcSpec, signed: bool, levels: &[i32]) -> Vec<i32> {
     stairs
 }
 
-/// Steps of the ADC input axis in one LSB.
-pub const QUANTA_PER_LSB: i32 = 64;

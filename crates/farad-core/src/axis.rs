@@ -1,0 +1,47 @@
+//! The ADC's input axis: integers that both the description of a macro and the kernels speak.
+//!
+//! An LSB has [`QUANTA_PER_LSB`] steps and zero is mid-scale, so a converter with `B` bits covers `-2^(B+5) .. 2^(B+5)`.
+
+use crate::normal::{mulhrs, z_q12};
+
+/// Steps of the axis in one LSB.
+pub const QUANTA_PER_LSB: i32 = 64;
+
+/// Bins in which a noise sigma may vary along the range.
+pub const SIGMA_BINS: usize = 32;
+
+/// From a conversion's charge `q` (in charge quanta) to the axis: `(quadratic q + gain) q + offset`, in f32, each
+/// operation rounded, then rounded half to even and saturated to 16 bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Transfer {
+    /// Steps at zero charge.
+    pub offset: f32,
+    /// Steps per quantum.
+    pub gain: f32,
+    /// Steps per quantum squared (voltage-dependent parasitic).
+    pub quadratic: f32,
+}
+
+impl Transfer {
+    /// The ADC input for charge `q`.
+    #[inline]
+    #[must_use]
+    pub fn apply(&self, q: f32) -> i16 {
+        let v = (self.quadratic * q + self.gain) * q + self.offset;
+        v.clamp(f32::from(i16::MIN), f32::from(i16::MAX)).round_ties_even() as i16
+    }
+}
+
+/// The bin of input `v` for a converter with `bits`, counted from mid-scale in two's complement; inputs beyond the range share its edge bins.
+#[inline]
+#[must_use]
+pub fn sigma_bin(v: i16, bits: u32) -> usize {
+    ((v >> (bits + 1)).clamp(-16, 15) & 31) as usize
+}
+
+/// Adds Gaussian noise of `sigma` (1/8 steps) to input `v`, for the uniform draw `u`; saturates.
+#[inline]
+#[must_use]
+pub fn add_noise(v: i16, sigma: i16, u: u16) -> i16 {
+    v.saturating_add(mulhrs(z_q12(u), sigma))
+}

@@ -1,0 +1,149 @@
+//! The readable engine: cell by cell, phase by phase, decision by decision.
+//!
+//! Slow and plain on purpose. It shares with [`crate::fast`] only the description of the chip; everything that is executed is written twice, and
+//! tests hold the two equal bit for bit.
+
+use crate::plan::{LayerPlan, TilePlan};
+use crate::probe::{Seen, TileProbe};
+use farad_core::axis::{add_noise, sigma_bin};
+use farad_hw::adc::Conversion;
+use farad_hw::chip::{AdcModel, SiteModel, SlotModel, quanta_per_unit};
+use farad_hw::encoding::stored_bit;
+use farad_hw::spec::{Cell, InputCombine};
+use farad_hw::MacroSpec;
+
+/// Accumulators of all outputs at one position of one image. `out[o]` has no bias.
+pub(crate) fn position(
+    spec: &MacroSpec,
+    layer: &LayerPlan,
+    models: &[Vec<SiteModel>],
+    image: &[u8],
+    at: (u32, u32),
+    probes: &mut [Vec<TileProbe>],
+    out: &mut [i32],
+) {
+    let (position, image_id) = at;
+    let mut full = vec![0; layer.geometry.full_rows()];
+    layer.geometry.gather(image, position as usize, &mut full);
+    let mut sums = vec![0.0f64; layer.geometry.shape.out_c];
+    for (copy, (plan, models)) in layer.copies.iter().zip(models).enumerate() {
+        if !plan.positions.contains(&(position as usize)) {
+            continue;
+        }
+        for (t, (tile, model)) in plan.tiles.iter().zip(models).enumerate() {
+            let mut x = vec![0; tile.rows];
+            tile.gather(&full, &mut x);
+            let drive = Drive { spec, tile, model, x: &x, position, image: image_id };
+            let probe = &mut probes[copy][t];
+            probe.drive(tile, &x);
+            for j in 0..tile.outputs.len() {
+                sums[tile.outputs.start + j] += drive.output(j, probe);
+            }
+        }
+    }
+    for (o, (out, sum)) in out.iter_mut().zip(sums).enumerate() {
+        *out = (sum.round_ties_even() as i64 + layer.geometry.integer_term(o, &full)) as i32;
+    }
+}
+
+/// One input vector on the wordlines of one tile.
+struct Drive<'a> {
+    spec: &'a MacroSpec,
+    tile: &'a TilePlan,
+    model: &'a SiteModel,
+    x: &'a [u8],
+    position: u32,
+    image: u32,
+}
+
+impl Drive<'_> {
+    /// The digital result of local output `j`: weighted codes, in product counts, with the scheme's corrections.
+    fn output(&self, j: usize, probe: &mut TileProbe) -> f64 {
+        let output = &self.model.outputs[j];
+        let slots_per_output = output.slots.len();
+        let mut codes = 0i64;
+        for (s, slot) in output.slots.iter().enumerate() {
+            let slot_number = ((self.tile.outputs.start + j) * slots_per_output + s) as u32;
+            for evaluation in 0..self.spec.evaluations() {
+                let code = self.convert(j, slot, slot_number, evaluation, probe);
+                let middle = if self.tile.scale.signed { self.spec.adc.codes() as i64 / 2 } else { 0 };
+                let plane = evaluation * slot.plane_weights.len();
+                codes += i64::from(slot.digital_weight) * ((code as i64 - middle) << plane);
+            }
+        }
+        let c = &self.tile.correction;
+        let weights: i64 = self.tile.weights_of(j).iter().map(|&w| i64::from(w)).sum();
+        let inputs: i64 = self.x.iter().map(|&x| i64::from(x)).sum();
+        codes as f64 * (self.tile.scale.lsb_counts * c.scale)
+            + (c.per_weight * weights as f64 + c.per_input * inputs as f64 + c.constant)
+    }
+
+    /// Charge shared by the slot's columns when bit plane `plane` drives the wordlines.
+    fn charge(&self, j: usize, slot: &SlotModel, plane: usize) -> i32 {
+        let output = &self.model.outputs[j];
+        let weights = self.tile.weights_of(j);
+        let mut charge = 0;
+        for k in slot.columns.clone() {
+            for (row, (&x, &w)) in self.x.iter().zip(weights).enumerate() {
+                let x = x >> plane & 1 == 1;
+                let w = stored_bit(self.spec, k, w);
+                let product = match self.spec.array.cell {
+                    Cell::And => x && w,
+                    Cell::Xnor => x == w,
+                };
+                if product {
+                    charge += if self.model.uniform {
+                        quanta_per_unit(self.spec)
+                    } else {
+                        i32::from(output.cells[k * self.tile.rows + row])
+                    };
+                }
+            }
+        }
+        charge
+    }
+
+    fn convert(&self, j: usize, slot: &SlotModel, slot_number: u32, evaluation: usize, probe: &mut TileProbe) -> usize {
+        let planes = slot.plane_weights.len();
+        let mut charge = 0.0f32;
+        for (i, &weight) in slot.plane_weights.iter().enumerate() {
+            let plane = evaluation * planes + i;
+            if plane < self.spec.input.bits as usize {
+                charge += weight * self.charge(j, slot, plane) as f32;
+            }
+        }
+        debug_assert!(self.spec.input.combine != InputCombine::BitSerial || planes == 1);
+        let clean = slot.transfer.apply(charge);
+        let scale = &self.tile.scale;
+        let draw = |block: u32, index: usize| self.tile.noise.draws(slot_number, self.position, self.image, block)[index];
+        let sigma = scale.sigma[sigma_bin(clean, self.spec.adc.bits)];
+        let input = if scale.is_noiseless() {
+            clean
+        } else {
+            add_noise(clean, sigma, draw(0, evaluation))
+        };
+        let adc = &self.model.adcs[slot.adc];
+        let conversion = self.quantise(adc, input, |decision| {
+            // Decisions beyond the eighth draw from the slot's second stream.
+            let slot = slot_number | u32::from(decision >= 8) << 31;
+            self.tile.noise.draws(slot, self.position, self.image, 1 + evaluation as u32)[decision % 8]
+        });
+        probe.converted(self.position, self.image, Seen { clean, conversion });
+        conversion.code
+    }
+
+    fn quantise(&self, adc: &AdcModel, input: i16, draw: impl Fn(usize) -> u16) -> Conversion {
+        let adc_spec = &self.spec.adc;
+        let scale = &self.tile.scale;
+        let mut decision = 0;
+        adc_spec.model().convert(adc_spec, scale.signed, &adc.levels, &mut |level| {
+            let noisy = if scale.decision_sigma == 0 {
+                input
+            } else {
+                add_noise(input, scale.decision_sigma, draw(decision))
+            };
+            decision += 1;
+            i32::from(noisy) >= level
+        })
+    }
+}
