@@ -427,13 +427,16 @@ impl Importer<'_> {
         if node.op_type == "AveragePool" {
             let window = WindowSpec::read(node, None)?.pooling(&input.place.dims, name)?;
             let count_pads = node.int("count_include_pad", 0) != 0;
+            // onnxruntime hands a window over the whole picture to its global kernel.
+            let (stride_h, stride_w) = (window.stride_h, window.stride_w);
+            let global = window == Window { stride_h, stride_w, ..global };
             return Ok(made(
                 node,
                 Source::Mean {
                     input,
                     window,
                     count_pads,
-                    global: false,
+                    global,
                 },
             ));
         }
