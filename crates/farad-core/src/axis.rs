@@ -1,11 +1,33 @@
 //! The ADC's input axis: integers that both the description of a macro and the kernels speak.
 //!
-//! An LSB has [`QUANTA_PER_LSB`] steps and zero is mid-scale, so a converter with `B` bits covers `-2^(B+5) .. 2^(B+5)`.
+//! The axis is 16 bits wide and zero is mid-scale. An LSB has 64 steps ([`lsb_steps`]); converters of more than 10 bits have fewer, so that
+//! their range still fits.
 
 use crate::normal::{mulhrs, z_q12};
 
-/// Steps of the axis in one LSB.
-pub const QUANTA_PER_LSB: i32 = 64;
+/// Most bits of a converter: with 12, an LSB still has 16 steps.
+pub const MAX_BITS: u32 = 12;
+
+/// Logarithm of the steps in one LSB of a converter with `bits`.
+#[inline]
+#[must_use]
+pub fn lsb_log2(bits: u32) -> u32 {
+    (16 - bits).min(6)
+}
+
+/// Steps of the axis in one LSB of a converter with `bits`.
+#[inline]
+#[must_use]
+pub fn lsb_steps(bits: u32) -> i32 {
+    1 << lsb_log2(bits)
+}
+
+/// Half the range of a converter with `bits`, in steps: it covers `-half .. half`.
+#[inline]
+#[must_use]
+pub fn half_range(bits: u32) -> i32 {
+    1 << (bits + lsb_log2(bits) - 1)
+}
 
 /// Bins in which a noise sigma may vary along the range.
 pub const SIGMA_BINS: usize = 32;
@@ -36,7 +58,7 @@ impl Transfer {
 #[inline]
 #[must_use]
 pub fn sigma_bin(v: i16, bits: u32) -> usize {
-    ((v >> (bits + 1)).clamp(-16, 15) & 31) as usize
+    ((v >> (bits + lsb_log2(bits) - 5)).clamp(-16, 15) & 31) as usize
 }
 
 /// Adds Gaussian noise of `sigma` (1/8 steps) to input `v`, for the uniform draw `u`; saturates.

@@ -6,13 +6,13 @@
 //!
 //! # Units
 //! The *charge quantum* is `1 / quanta_per_unit` of the charge that one LSB-weighted cell adds when its product is one. The ADC's input
-//! axis has [`QUANTA_PER_LSB`] steps to the LSB, counted from mid-scale.
+//! axis is [`farad_core::axis`].
 
 use crate::adc::staircase;
 use crate::encoding::{Column, columns};
 use crate::scale::Scale;
 use crate::spec::{Cell, InputCombine, MacroSpec, NoiseSpec, WeightCombine};
-use farad_core::axis::{QUANTA_PER_LSB, Transfer};
+use farad_core::axis::{Transfer, half_range, lsb_steps};
 use farad_core::draw::{Domain, StaticNormals};
 
 /// Where a tile sits.
@@ -141,10 +141,10 @@ impl Lowering<'_> {
     fn adc(&self, adc: u32) -> AdcModel {
         let spec = &self.spec.adc;
         let mut draws = self.normals(Domain::Adc, adc, 0);
-        let half = (spec.codes() / 2) as i32 * QUANTA_PER_LSB;
-        let mut levels = spec.model().levels(spec, &mut || draws.next_sigmas());
-        // A level beyond the axis would never be crossed from inside it: it sits at the edge.
-        levels.iter_mut().for_each(|level| *level = (*level).clamp(1 - half, half - 1));
+        let half = half_range(spec.bits);
+        // A level beyond the range would never be crossed from inside it: it sits at the edge.
+        let steps = |level: &f64| (libm::rint(level * f64::from(lsb_steps(spec.bits))) as i32).clamp(1 - half, half - 1);
+        let levels: Vec<i32> = spec.model().levels(spec, &mut || draws.next_sigmas()).iter().map(steps).collect();
         AdcModel { staircase: staircase(spec, self.scale.signed, &levels), levels }
     }
 
@@ -251,7 +251,7 @@ impl Lowering<'_> {
         let static_offset_lsb = column_offset_lsb * column.next_sigmas()
             + offset_mv * 1e-3 / self.scale.lsb_v * offset.next_sigmas()
             + self.scale.nominal_offset_lsb((slot % self.spec.adc.columns_per_adc) as u64);
-        let steps = f64::from(QUANTA_PER_LSB);
+        let steps = f64::from(lsb_steps(self.spec.adc.bits));
         let unit = f64::from(quanta_per_unit(self.spec));
         let gain = column_gain * lumped_gain * self.scale.nominal_gain / (self.scale.lsb_counts * unit);
         let quadratic = self.scale.quadratic_lsb / (unit * unit);

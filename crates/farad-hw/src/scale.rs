@@ -7,7 +7,7 @@
 use crate::adc::Range;
 use crate::encoding::columns;
 use crate::spec::{InputCombine, MacroSpec, NoiseDraws, SignedScheme, Topology, UnusedRows, WeightCombine};
-use farad_core::axis::{QUANTA_PER_LSB, SIGMA_BINS};
+use farad_core::axis::{SIGMA_BINS, lsb_steps};
 
 /// Boltzmann constant, J/K.
 pub const BOLTZMANN: f64 = 1.380_649e-23;
@@ -144,7 +144,7 @@ impl Scale {
             let centre = (f64::from(bin as i32 ^ 16) - 16.0 + 0.5) / 16.0;
             let level = if signed { centre.abs() } else { 0.5 * (centre + 1.0) };
             let reference = noise.reference_lsb * level;
-            sigma_units((analog_lsb2 + comparator_lsb2 + reference * reference).sqrt())
+            sigma_units(spec, (analog_lsb2 + comparator_lsb2 + reference * reference).sqrt())
         });
 
         let clock_s = 1e-6 / spec.timing.clock_mhz;
@@ -168,7 +168,7 @@ impl Scale {
             linear_lsb,
             quadratic_lsb,
             sigma,
-            decision_sigma: if per_decision { sigma_units(noise.comparator_lsb) } else { 0 },
+            decision_sigma: if per_decision { sigma_units(spec, noise.comparator_lsb) } else { 0 },
             offset_lsb,
             droop_lsb_per_conversion: -droop_v_per_s * conversion_s / lsb_v,
         }
@@ -188,8 +188,8 @@ impl Scale {
     }
 }
 
-fn sigma_units(lsb: f64) -> i16 {
-    libm::rint(lsb * f64::from(QUANTA_PER_LSB) * SIGMA_PER_QUANTUM).min(f64::from(i16::MAX)) as i16
+fn sigma_units(spec: &MacroSpec, lsb: f64) -> i16 {
+    libm::rint(lsb * f64::from(lsb_steps(spec.adc.bits)) * SIGMA_PER_QUANTUM).min(f64::from(i16::MAX)) as i16
 }
 
 /// Columns' worth of capacitance on the sampled plate: with column splitting, column k leaves the fraction `2^(k + 1 - bits)` connected.

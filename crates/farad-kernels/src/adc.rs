@@ -2,11 +2,8 @@
 
 use crate::charge::Charges;
 use crate::{Isa, LANES, Lanes};
-use farad_core::axis::{SIGMA_BINS, Transfer, add_noise, sigma_bin};
+use farad_core::axis::{SIGMA_BINS, Transfer, add_noise, half_range, lsb_log2, lsb_steps, sigma_bin};
 use farad_core::draw::NoiseKey;
-
-/// A bucket is one LSB of the axis wide.
-const BUCKET_BITS: u32 = 6;
 
 /// The staircase of one ADC, by bucket: the code at a bucket's start, and where inside the bucket it rises.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +20,8 @@ pub struct AdcTable {
 }
 
 impl AdcTable {
-    /// From a staircase: `staircase[k - 1]` is the lowest input with a code of at least `k`, on an axis of
-    /// `2^(bits + 6)` steps around mid-scale, `i32::MAX` for codes that never come.
+    /// From a staircase: `staircase[k - 1]` is the lowest input with a code of at least `k`, in steps of [`farad_core::axis`],
+    /// `i32::MAX` for codes that never come. A bucket is one LSB wide.
     ///
     /// # Panics
     /// If the staircase does not have `2^bits - 1` ascending entries.
@@ -32,12 +29,12 @@ impl AdcTable {
     pub fn new(bits: u32, staircase: &[i32]) -> Self {
         let codes = 1usize << bits;
         assert!(staircase.len() == codes - 1 && staircase.is_sorted(), "a staircase has an ascending entry per code");
-        let start = |bucket: usize| (bucket as i32 - codes as i32 / 2) << BUCKET_BITS;
+        let start = |bucket: usize| (bucket as i32 * lsb_steps(bits)) - half_range(bits);
         let base: Vec<u16> =
             (0..codes).map(|b| staircase.partition_point(|&s| s <= start(b)) as u16).collect();
         let inside = |b: usize| {
             let from = usize::from(base[b]);
-            staircase[from..].iter().take_while(move |&&s| s < start(b) + 64).map(move |&s| (s - start(b)) as u8)
+            staircase[from..].iter().take_while(move |&&s| s < start(b + 1)).map(move |&s| (s - start(b)) as u8)
         };
         let most = (0..codes).map(|b| inside(b).count()).max().unwrap_or(0).max(1);
         let rise = |m| (0..codes.max(256)).map(|b| if b < codes { inside(b).nth(m).unwrap_or(64) } else { 64 }).collect();
@@ -57,9 +54,9 @@ impl AdcTable {
     #[inline]
     #[must_use]
     pub fn code(&self, v: i16) -> u16 {
-        let half = 1i32 << (self.bits + BUCKET_BITS - 1);
+        let half = half_range(self.bits);
         let at = i32::from(v).clamp(-half, half - 1) + half;
-        let (bucket, offset) = ((at >> BUCKET_BITS) as usize, (at & 63) as u8);
+        let (bucket, offset) = ((at >> lsb_log2(self.bits)) as usize, (at & (lsb_steps(self.bits) - 1)) as u8);
         self.base[bucket] + self.rises.iter().map(|r| u16::from(offset >= r[bucket])).sum::<u16>()
     }
 }
@@ -191,13 +188,13 @@ mod tests {
 
     /// A staircase with `spread` steps of jitter, ascending, inside the axis.
     fn staircase(bits: u32, spread: i32, seed: u64) -> Vec<i32> {
-        let half = 1i32 << (bits + BUCKET_BITS - 1);
+        let (half, lsb) = (half_range(bits), lsb_steps(bits));
         let mut state = seed | 1;
         let mut stairs: Vec<i32> = (1..1 << bits)
             .map(|k| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let jitter = (state >> 33) as i32 % (2 * spread + 1) - spread;
-                (64 * k - 32 - half + jitter).clamp(1 - half, half - 1)
+                (lsb * k - lsb / 2 - half + jitter).clamp(1 - half, half - 1)
             })
             .collect();
         stairs.sort_unstable();
@@ -207,7 +204,7 @@ mod tests {
     proptest! {
         /// The bucket table is the staircase: the code is the number of entries not above the input.
         #[test]
-        fn table_equals_staircase(bits in 1u32..=10, spread in 0i32..150, seed in any::<u64>()) {
+        fn table_equals_staircase(bits in 1u32..=12, spread in 0i32..150, seed in any::<u64>()) {
             let stairs = staircase(bits, spread, seed);
             let table = AdcTable::new(bits, &stairs);
             for v in (i16::MIN..=i16::MAX).step_by(7) {
@@ -219,7 +216,7 @@ mod tests {
         /// All instruction sets convert alike, with and without noise.
         #[test]
         fn isas_agree(
-            bits in 1u32..=10, spread in 0i32..100, seed in any::<u64>(), sigma in 0i16..2000, slope in 0i16..40,
+            bits in 1u32..=12, spread in 0i32..100, seed in any::<u64>(), sigma in 0i16..2000, slope in 0i16..40,
             gain in -30.0f32..30.0, offset in -9000.0f32..9000.0, quadratic in -0.01f32..0.01, noisy in any::<bool>(),
         ) {
             let table = AdcTable::new(bits, &staircase(bits, spread, seed));

@@ -2,7 +2,8 @@
 
 use crate::plan::TilePlan;
 use farad_core::EventCounts;
-use farad_hw::adc::{Conversion, QUANTA_PER_LSB};
+use farad_core::axis::{half_range, lsb_steps};
+use farad_hw::adc::Conversion;
 use farad_hw::encoding::{columns, stored_bit};
 use farad_hw::spec::{Cell, InputCombine};
 use farad_hw::MacroSpec;
@@ -39,6 +40,7 @@ pub(crate) struct TileProbe {
     level_bits: u32,
     evaluations: u32,
     half: i32,
+    edge: i32,
     cells_on: u64,
     rows_on: u64,
     histogram: Vec<u64>,
@@ -65,7 +67,8 @@ impl TileProbe {
             cell: spec.array.cell,
             level_bits,
             evaluations: spec.input.bits.div_ceil(level_bits),
-            half: (spec.adc.codes() / 2) as i32 * QUANTA_PER_LSB,
+            half: half_range(spec.adc.bits),
+            edge: lsb_steps(spec.adc.bits) / 2,
             cells_on: 0,
             rows_on: 0,
             histogram: vec![0; spec.adc.codes()],
@@ -110,9 +113,8 @@ impl TileProbe {
     /// Records a conversion of the sample.
     pub(crate) fn sample(&mut self, seen: Seen) {
         let v = i32::from(seen.clean);
-        let edge = QUANTA_PER_LSB / 2;
         self.histogram[seen.conversion.code] += 1;
-        self.clipped += u64::from(v < -self.half - edge || v >= self.half - edge);
+        self.clipped += u64::from(v < -self.half - self.edge || v >= self.half - self.edge);
         self.skipped += u64::from(seen.conversion.skipped);
     }
 

@@ -1,6 +1,6 @@
 //! Flash: one comparator per level. The code is the number of comparators that fire, so bubbles are counted.
 
-use super::{AdcKind, AdcSpec, Conversion, ideal_level, quanta};
+use super::{AdcKind, AdcSpec, Conversion, ideal_level};
 
 /// `flash`
 pub(super) struct Flash;
@@ -16,13 +16,13 @@ impl AdcKind for Flash {
 
     /// The tap errors are those of a string of equal units: sigma of one unit, accumulated to the tap and pinned at both ends,
     /// `sigma_k = sigma_u * sqrt(k (n - k) / n)` LSB with n = 2^bits; here each tap is drawn from that spread on its own.
-    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<i32> {
+    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<f64> {
         let (n, sigma) = (spec.codes() as f64, spec.unit_sigma());
         (1..spec.codes())
             .map(|k| {
                 let taps = k as f64;
                 let error_lsb = sigma * (taps * (n - taps) / n).sqrt() * normal();
-                quanta(ideal_level(spec, k) + error_lsb * f64::from(super::QUANTA_PER_LSB))
+                ideal_level(spec, k) + error_lsb
             })
             .collect()
     }

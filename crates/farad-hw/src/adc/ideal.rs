@@ -1,6 +1,6 @@
 //! A quantiser without errors, energy or area: what the others are compared with.
 
-use super::{AdcKind, AdcSpec, Conversion, ideal_level, quanta};
+use super::{AdcKind, AdcSpec, Conversion, ideal_level};
 
 /// `ideal`
 pub(super) struct Ideal;
@@ -14,8 +14,8 @@ impl AdcKind for Ideal {
         "mid-tread quantiser without errors; free and instantaneous"
     }
 
-    fn levels(&self, spec: &AdcSpec, _: &mut dyn FnMut() -> f64) -> Vec<i32> {
-        (1..spec.codes()).map(|k| quanta(ideal_level(spec, k))).collect()
+    fn levels(&self, spec: &AdcSpec, _: &mut dyn FnMut() -> f64) -> Vec<f64> {
+        (1..spec.codes()).map(|k| ideal_level(spec, k)).collect()
     }
 
     fn convert(&self, _: &AdcSpec, _: bool, levels: &[i32], at_least: &mut dyn FnMut(i32) -> bool) -> Conversion {

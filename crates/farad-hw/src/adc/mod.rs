@@ -11,8 +11,6 @@ pub mod sar;
 
 use std::fmt;
 
-pub use farad_core::axis::QUANTA_PER_LSB;
-
 /// `[adc]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdcSpec {
@@ -76,16 +74,16 @@ pub struct Conversion {
 
 /// One kind of ADC: its transfer, energy, cycles and area, all from the same [`AdcSpec`].
 ///
-/// The input axis is in quanta ([`QUANTA_PER_LSB`] to the LSB) counted from mid-scale, so that an
-/// ideal converter's code `k` begins at `(k - 1/2 - 2^(bits-1))` LSB (mid-tread: zero has a code).
+/// Inputs are counted from mid-scale, so that an ideal converter's code `k` begins at `(k - 1/2 - 2^(bits-1))` LSB (mid-tread: zero has a
+/// code). A kind gives its levels in LSB; what it is asked to compare are steps of [`farad_core::axis`].
 pub trait AdcKind: Send + Sync {
     /// Name in `macro.toml`.
     fn name(&self) -> &'static str;
     /// One line for `farad list adc`.
     fn description(&self) -> &'static str;
-    /// Comparator levels of one physical ADC, quanta: `levels[k - 1]` decides for code `k` against `k - 1`.
+    /// Comparator levels of one physical ADC, LSB: `levels[k - 1]` decides for code `k` against `k - 1`.
     /// Mismatch may make them non-monotone. `normal` yields standard normal draws that belong to this ADC.
-    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<i32>;
+    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<f64>;
     /// The decision procedure. `at_least(level)` asks the comparator whether the input is at least `level`;
     /// noise per decision lives in it. `signed` inputs straddle mid-scale.
     fn convert(&self, spec: &AdcSpec, signed: bool, levels: &[i32], at_least: &mut dyn FnMut(i32) -> bool) -> Conversion;
@@ -136,13 +134,9 @@ pub fn find(name: &str) -> Option<&'static dyn AdcKind> {
     kinds().iter().copied().find(|k| k.name() == name)
 }
 
-/// Comparator level of an ideal ADC for code `k`, quanta.
+/// Comparator level of an ideal ADC for code `k`, LSB.
 fn ideal_level(spec: &AdcSpec, k: usize) -> f64 {
-    (k as f64 - 0.5 - spec.codes() as f64 / 2.0) * f64::from(QUANTA_PER_LSB)
-}
-
-fn quanta(level: f64) -> i32 {
-    libm::rint(level) as i32
+    k as f64 - 0.5 - spec.codes() as f64 / 2.0
 }
 
 /// The transfer of a noise-free converter as a staircase: `staircase[k - 1]` is the lowest input whose code is at

@@ -1,6 +1,6 @@
 //! Single-slope: a ramp shared by all columns climbs one step a clock until the comparator flips.
 
-use super::{AdcKind, AdcSpec, Conversion, ideal_level, quanta};
+use super::{AdcKind, AdcSpec, Conversion, ideal_level};
 
 /// `ramp`
 pub(super) struct Ramp;
@@ -15,16 +15,16 @@ impl AdcKind for Ramp {
     }
 
     /// Each step of the ramp is one unit; steps accumulate (a random walk pinned at mid-scale by calibration).
-    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<i32> {
+    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<f64> {
         let sigma = spec.unit_sigma();
         let steps: Vec<f64> = (1..spec.codes()).map(|_| sigma * normal()).collect();
         let middle: f64 = steps[..spec.codes() / 2 - 1].iter().sum();
         let mut walk = -middle;
         (1..spec.codes())
             .map(|k| {
-                let level = ideal_level(spec, k) + walk * f64::from(super::QUANTA_PER_LSB);
+                let level = ideal_level(spec, k) + walk;
                 walk += steps[k - 1];
-                quanta(level)
+                level
             })
             .collect()
     }

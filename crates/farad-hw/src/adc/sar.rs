@@ -1,6 +1,6 @@
 //! Successive approximation on a capacitive DAC, decision by decision.
 
-use super::{AdcKind, AdcSpec, Conversion, QUANTA_PER_LSB, quanta};
+use super::{AdcKind, AdcSpec, Conversion};
 
 /// How the CDAC is built and switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl AdcKind for Sar {
         }
     }
 
-    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<i32> {
+    fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<f64> {
         let sigma = spec.unit_sigma();
         let binary = |bits: u32| (0..bits).map(|k| libm::exp2(f64::from(k)));
         let fractions = match self.0 {
@@ -114,7 +114,7 @@ impl AdcKind for Sar {
             }
         };
         let codes = spec.codes() as f64;
-        fractions.iter().map(|f| quanta((f * codes - 0.5 - codes / 2.0) * f64::from(QUANTA_PER_LSB))).collect()
+        fractions.iter().map(|f| f * codes - 0.5 - codes / 2.0).collect()
     }
 
     /// Binary search from the MSB. With `skip_bits = s` a first comparison asks whether the input lies in the lowest

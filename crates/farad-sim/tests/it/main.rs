@@ -1,0 +1,5 @@
+//! Laws of the simulator.
+
+mod engines;
+mod fixture;
+mod lossless;
