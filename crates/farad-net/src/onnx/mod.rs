@@ -5,6 +5,7 @@
 //! for an [expression](value::Expr) that is emitted as one integer node when a QuantizeLinear fixes its scale.
 
 mod constant;
+mod emit;
 mod mac;
 mod movement;
 mod operators;

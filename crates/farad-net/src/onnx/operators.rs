@@ -429,7 +429,12 @@ impl Importer<'_> {
             let count_pads = node.int("count_include_pad", 0) != 0;
             // onnxruntime hands a window over the whole picture to its global kernel.
             let (stride_h, stride_w) = (window.stride_h, window.stride_w);
-            let global = window == Window { stride_h, stride_w, ..global };
+            let global = window
+                == Window {
+                    stride_h,
+                    stride_w,
+                    ..global
+                };
             return Ok(made(
                 node,
                 Source::Mean {

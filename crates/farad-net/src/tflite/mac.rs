@@ -312,6 +312,9 @@ fn factors(
     match filter.scale.as_slice() {
         [] => Err(not_quantised(filter, "it has no scale")),
         &[w] => Ok(vec![factor(w); out_c]),
+        _ if filter.dims.get(filter.axis as usize) != Some(&(out_c as i32)) => Err(
+            NetError::tensor(&filter.name, "its scales must run over the output channels"),
+        ),
         scales if scales.len() == out_c => Ok(scales.iter().map(|&w| factor(w)).collect()),
         scales => Err(NetError::tensor(
             &filter.name,
