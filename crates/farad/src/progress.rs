@@ -1,16 +1,17 @@
-//! The progress bar.
+//! How far a run is.
 
 use crate::terminal::Terminal;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A bar on standard error that counts images; hidden when nobody watches.
-pub(crate) struct Progress {
+/// A bar on standard error that counts images over all chips; hidden when nobody watches.
+pub(crate) struct Progress<'a> {
     bar: ProgressBar,
+    terminal: &'a Terminal,
+    images_per_chip: u64,
 }
 
-impl Progress {
-    pub(crate) fn new(terminal: &Terminal) -> Self {
+impl<'a> Progress<'a> {
+    pub(crate) fn new(terminal: &'a Terminal, images_per_chip: usize) -> Self {
         let target = if terminal.shows_progress() {
             ProgressDrawTarget::stderr()
         } else {
@@ -18,25 +19,30 @@ impl Progress {
         };
         let bar = ProgressBar::with_draw_target(None, target);
         // The template is a constant; if it were wrong the default bar would do.
-        if let Ok(style) = ProgressStyle::with_template(
-            "{wide_bar} {pos}/{len} images, {per_sec}, {eta} left {msg}",
-        ) {
+        if let Ok(style) =
+            ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")
+        {
             bar.set_style(style);
         }
-        Self { bar }
+        Self {
+            bar,
+            terminal,
+            images_per_chip: images_per_chip as u64,
+        }
     }
 
-    /// `done` of `total`; says so when the run is about to stop.
-    pub(crate) fn update(&self, done: u64, total: u64, stop: &AtomicBool) {
+    /// `done` of `total` images, all chips counted; a line per chip for who wants to know more.
+    pub(crate) fn update(&self, done: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(done);
-        if stop.load(Ordering::Relaxed) {
-            self.bar.set_message("(stopping)");
+        if done.is_multiple_of(self.images_per_chip) {
+            self.bar
+                .suspend(|| self.terminal.detail(&format!("{done} of {total} images")));
         }
     }
 }
 
-impl Drop for Progress {
+impl Drop for Progress<'_> {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }

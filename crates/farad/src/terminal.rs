@@ -78,7 +78,8 @@ impl Terminal {
     }
 }
 
-fn say(text: &str) {
+/// A line on standard error.
+pub(crate) fn say(text: &str) {
     // Nobody is left to tell when standard error is closed.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }

@@ -78,7 +78,7 @@ pub(super) fn draw(title: &str, layers: &[LayerReport]) -> Result<String, Report
         let vertical =
             text_style(12.0, HPos::Center, VPos::Top).transform(FontTransform::Rotate270);
         root.draw_text(
-            "share of sampled conversions",
+            "share of samples",
             &vertical,
             (10, TOP + down * PITCH_Y / 2),
         )?;

@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use crate::terminal::Terminal;
 use crate::{host, inputs, interrupt};
 use farad_report::{OutputDir, Report, Run};
-use farad_sim::{EngineKind, ImageSet, RunConfig};
+use farad_sim::{EngineKind, ImageSet, Isa, RunConfig};
 use std::time::Instant;
 
 /// Images that calibrated ranges are taken from.
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         .map(OutputDir::create)
         .transpose()
         .map_err(Failure::from_input)?;
-    let stop = interrupt::stop_flag().map_err(Failure::Other)?;
+    let stop = interrupt::stop_flag(*terminal)?;
     terminal.detail(&format!(
         "{} on {}: {} layers on {} instances, {} images of {} {}",
         network.name(),
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         labels: &data.labels,
     };
     let (engine, engine_name) = match args.engine {
-        Engine::Fast => (EngineKind::Fast, "fast"),
+        Engine::Fast => (EngineKind::Fast(Isa::detect()), "fast"),
         Engine::Reference => (EngineKind::Reference, "reference"),
     };
     let config = RunConfig {
@@ -56,8 +56,8 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         threads: args.threads as usize,
         calibration_images: CALIBRATION_IMAGES,
     };
-    let progress = Progress::new(terminal);
-    let update = |done, total| progress.update(done, total, &stop);
+    let progress = Progress::new(terminal, data.len());
+    let update = |done, total| progress.update(done, total);
     let started = Instant::now();
     let mut outcome = farad_sim::run(
         &network, &hw.spec, &mapping, &images, &config, &update, &stop,
@@ -65,6 +65,11 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
     .map_err(|e| Failure::Other(e.into()))?;
     outcome.wall_s = started.elapsed().as_secs_f64();
     drop(progress);
+    if outcome.images == 0 {
+        return Err(Failure::Other(anyhow::anyhow!(
+            "interrupted before the first images were done"
+        )));
+    }
 
     let report = Report::build(&Run {
         network: &network,

@@ -1,4 +1,6 @@
 //! The program as its users meet it: arguments in, streams, files and an exit code out.
+// What a test's helper cannot unwrap has failed the test.
+#![allow(clippy::unwrap_used)]
 
 mod bad_inputs;
 mod harness;
