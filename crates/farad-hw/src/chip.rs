@@ -244,12 +244,18 @@ impl Lowering<'_> {
     }
 
     fn transfer(&self, column_gain: f64, slot: usize, adc: usize) -> Transfer {
-        let NoiseSpec { offset_mv, column_gain_pct, column_offset_lsb, .. } = self.spec.noise;
+        let NoiseSpec { offset_mv, offset_trim_lsb, column_gain_pct, column_offset_lsb, .. } = self.spec.noise;
         let mut column = self.normals(Domain::Column, slot as u32, 0);
         let mut offset = self.normals(Domain::Offset, adc as u32, 0);
         let lumped_gain = 1.0 + column_gain_pct / 100.0 * column.next_sigmas();
+        let comparator_lsb = offset_mv * 1e-3 / self.scale.lsb_v * offset.next_sigmas();
+        let trimmed_lsb = if offset_trim_lsb > 0.0 {
+            comparator_lsb - offset_trim_lsb * libm::rint(comparator_lsb / offset_trim_lsb)
+        } else {
+            comparator_lsb
+        };
         let static_offset_lsb = column_offset_lsb * column.next_sigmas()
-            + offset_mv * 1e-3 / self.scale.lsb_v * offset.next_sigmas()
+            + trimmed_lsb
             + self.scale.nominal_offset_lsb((slot % self.spec.adc.columns_per_adc) as u64);
         let steps = f64::from(lsb_steps(self.spec.adc.bits));
         let unit = f64::from(quanta_per_unit(self.spec));

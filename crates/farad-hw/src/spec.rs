@@ -186,6 +186,8 @@ pub struct NoiseSpec {
     pub reference_lsb: f64,
     /// sigma of the comparator's static offset, mV.
     pub offset_mv: f64,
+    /// Step of the trim that takes out each ADC's comparator offset, LSB; what is left is the rest of the division by it. 0: no trim.
+    pub offset_trim_lsb: f64,
     /// Charge injection, constant part, mV.
     pub injection_mv: f64,
     /// Charge injection, proportional part, percent of the column voltage.

@@ -299,6 +299,7 @@ fn read_noise(r: &mut Reader) -> NoiseSpec {
         comparator_lsb: r.real(("noise", "comparator_lsb"), 0.0, DEVIATION),
         reference_lsb: r.real(("noise", "reference_lsb"), 0.0, DEVIATION),
         offset_mv: r.real(("noise", "offset_mv"), 0.0, DEVIATION),
+        offset_trim_lsb: r.real(("noise", "offset_trim_lsb"), 0.0, DEVIATION),
         injection_mv: r.real(("noise", "injection_mv"), 0.0, -1e3..=1e3),
         injection_pct: r.real(("noise", "injection_pct"), 0.0, -100.0..=100.0),
         injection_sigma_mv: r.real(("noise", "injection_sigma_mv"), 0.0, DEVIATION),

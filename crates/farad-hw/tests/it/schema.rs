@@ -36,6 +36,7 @@ fn five_keys_are_enough_and_the_rest_is_ideal() {
         noise.comparator_lsb,
         noise.reference_lsb,
         noise.offset_mv,
+        noise.offset_trim_lsb,
         noise.injection_mv,
         noise.leakage_pa,
     ] {
