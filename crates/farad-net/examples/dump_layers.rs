@@ -22,11 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let [pixel_max, mean, std] = given.as_slice() else {
             return Err("--preprocess takes three values".into());
         };
-        let list = |text: &str| {
-            text.split(',')
-                .map(str::parse)
-                .collect::<Result<Vec<f32>, _>>()
-        };
+        let list = |text: &str| text.split(',').map(str::parse).collect::<Result<Vec<f32>, _>>();
         preprocess = Some(Preprocess {
             pixel_max: pixel_max.parse()?,
             mean: list(mean)?,
@@ -39,9 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|at| args.remove(at))
         .is_some();
     let [network, pixels, out] = args.as_slice() else {
-        return Err(
-            "dump_layers NETWORK PIXELS OUT [--layers] [--preprocess PIXEL_MAX MEANS STDS]".into(),
-        );
+        return Err("dump_layers NETWORK PIXELS OUT [--layers] [--preprocess PIXEL_MAX MEANS STDS]".into());
     };
     let (out, pixels) = (Path::new(out), std::fs::read(pixels)?);
     let mut network = Network::load(Path::new(network))?;
@@ -57,10 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let logits = run(&network, &input, image_len)?;
     std::fs::write(
         out.join("logits.f32"),
-        logits
-            .iter()
-            .flat_map(|x| x.to_le_bytes())
-            .collect::<Vec<u8>>(),
+        logits.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>(),
     )?;
     Ok(())
 }
@@ -75,9 +66,9 @@ fn run(network: &Network, input: &[u8], image_len: usize) -> Result<Vec<f32>, Bo
             .chunks(share * image_len)
             .map(|part| {
                 scope.spawn(move || {
-                    let batches = part.chunks(BATCH * image_len).map(|batch| {
-                        network.run(batch, &vec![0; batch.len() / image_len], &mut ExactEngine)
-                    });
+                    let batches = part
+                        .chunks(BATCH * image_len)
+                        .map(|batch| network.run(batch, &vec![0; batch.len() / image_len], &mut ExactEngine));
                     batches.collect::<Result<Vec<_>, _>>().map(|b| b.concat())
                 })
             })
@@ -92,30 +83,25 @@ fn run(network: &Network, input: &[u8], image_len: usize) -> Result<Vec<f32>, Bo
 
 fn dump(network: &Network, input: &[u8], images: usize, out: &Path) -> Result<(), Box<dyn Error>> {
     let (mut list, mut result, mut index) = (String::new(), Ok(()), 0);
-    network.run_with(
-        input,
-        &vec![0; images],
-        &mut ExactEngine,
-        &mut |node, tensor| {
-            let dims = tensor
-                .dims
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(",");
-            let (name, op, tensor_name) = (&node.name, node.op, tensor.name);
-            let written = writeln!(
-                list,
-                "{index}\t{name}\t{tensor_name}\t{op}\t{dims}\t{:e}\t{}",
-                tensor.scale, tensor.zero
-            );
-            if result.is_ok() {
-                result = std::fs::write(out.join(format!("{index}.u8")), tensor.data);
-            }
-            debug_assert!(written.is_ok(), "writing to a string");
-            index += 1;
-        },
-    )?;
+    network.run_with(input, &vec![0; images], &mut ExactEngine, &mut |node, tensor| {
+        let dims = tensor
+            .dims
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",");
+        let (name, op, tensor_name) = (&node.name, node.op, tensor.name);
+        let written = writeln!(
+            list,
+            "{index}\t{name}\t{tensor_name}\t{op}\t{dims}\t{:e}\t{}",
+            tensor.scale, tensor.zero
+        );
+        if result.is_ok() {
+            result = std::fs::write(out.join(format!("{index}.u8")), tensor.data);
+        }
+        debug_assert!(written.is_ok(), "writing to a string");
+        index += 1;
+    })?;
     result?;
     std::fs::write(out.join("layers.txt"), list)?;
     Ok(())

@@ -60,9 +60,7 @@ pub enum NetError {
         what: String,
     },
     /// A dimension other than the batch is not fixed.
-    #[error(
-        "tensor `{tensor}` has a dynamic shape; export the network with fixed height, width and channels"
-    )]
+    #[error("tensor `{tensor}` has a dynamic shape; export the network with fixed height, width and channels")]
     DynamicShape {
         /// The tensor.
         tensor: String,

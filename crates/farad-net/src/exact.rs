@@ -13,10 +13,7 @@ impl MacEngine for ExactEngine {
     fn accumulate(&mut self, _index: usize, layer: &MacLayer, x: Activations<'_>, out: &mut [i32]) {
         let shape = &layer.shape;
         let rows = shape.rows_per_group();
-        let (per_group, image_len) = (
-            shape.out_c_per_group(),
-            shape.in_h * shape.in_w * shape.in_c,
-        );
+        let (per_group, image_len) = (shape.out_c_per_group(), shape.in_h * shape.in_w * shape.in_c);
         // i16 operands let the compiler use multiply-add instructions; both fit, |x - zero| <= 255 and |w + offset| < 512.
         let weights: Vec<i16> = layer
             .weights
@@ -50,7 +47,7 @@ impl MacEngine for ExactEngine {
 }
 
 fn dot(a: &[i16], b: &[i16]) -> i32 {
-    a.iter().zip(b).fold(0i32, |acc, (&a, &b)| {
-        acc.wrapping_add(i32::from(a) * i32::from(b))
-    })
+    a.iter()
+        .zip(b)
+        .fold(0i32, |acc, (&a, &b)| acc.wrapping_add(i32::from(a) * i32::from(b)))
 }

@@ -63,13 +63,10 @@ impl Builder {
 
     /// Takes `bytes` from what the import may allocate.
     pub(crate) fn charge(&mut self, place: &str, bytes: usize) -> Result<(), NetError> {
-        self.budget_bytes =
-            self.budget_bytes
-                .checked_sub(bytes)
-                .ok_or_else(|| NetError::TooLarge {
-                    place: place.to_owned(),
-                    what: format!("{bytes} more bytes exceed what a file of this size can need"),
-                })?;
+        self.budget_bytes = self.budget_bytes.checked_sub(bytes).ok_or_else(|| NetError::TooLarge {
+            place: place.to_owned(),
+            what: format!("{bytes} more bytes exceed what a file of this size can need"),
+        })?;
         Ok(())
     }
 
@@ -102,7 +99,7 @@ impl Builder {
             ("no inputs", s.in_h == 0 || s.in_w == 0 || s.in_c == 0),
         ] {
             if zero {
-                return Err(NetError::form(name, format!("{what}")));
+                return Err(NetError::form(name, what));
             }
         }
         if s.groups == 0 || !s.in_c.is_multiple_of(s.groups) || !s.out_c.is_multiple_of(s.groups) {
@@ -113,11 +110,7 @@ impl Builder {
             return Err(NetError::form(name, what));
         }
         if layer.weights.len() as u64 != s.params() {
-            let what = format!(
-                "{} weights where its shape needs {}",
-                layer.weights.len(),
-                s.params()
-            );
+            let what = format!("{} weights where its shape needs {}", layer.weights.len(), s.params());
             return Err(NetError::form(name, what));
         }
         self.layers.push(layer);
@@ -144,10 +137,7 @@ pub(crate) fn checked_len(name: &str, dims: &[usize]) -> Result<usize, NetError>
     if dims.len() > MAX_RANK {
         return Err(NetError::tensor(
             name,
-            format!(
-                "{} dimensions; at most {MAX_RANK} are supported",
-                dims.len()
-            ),
+            format!("{} dimensions; at most {MAX_RANK} are supported", dims.len()),
         ));
     }
     let len = dims
@@ -175,26 +165,13 @@ pub(crate) enum Padding {
     /// The same with the odd pad at the start.
     SameLower,
     /// Pads before and after; `ceil` counts a last partial window.
-    Explicit {
-        before: usize,
-        after: usize,
-        ceil: bool,
-    },
+    Explicit { before: usize, after: usize, ceil: bool },
 }
 
 impl Padding {
     /// `(outputs, pad before)` for windows of `kernel` taps `dilation` apart; `None` when no window fits.
-    pub(crate) fn resolve(
-        self,
-        len: usize,
-        kernel: usize,
-        stride: usize,
-        dilation: usize,
-    ) -> Option<(usize, usize)> {
-        let span = kernel
-            .checked_sub(1)?
-            .checked_mul(dilation)?
-            .checked_add(1)?;
+    pub(crate) fn resolve(self, len: usize, kernel: usize, stride: usize, dilation: usize) -> Option<(usize, usize)> {
+        let span = kernel.checked_sub(1)?.checked_mul(dilation)?.checked_add(1)?;
         if stride == 0 || len == 0 {
             return None;
         }
@@ -211,15 +188,8 @@ impl Padding {
                     },
                 ))
             }
-            Self::Explicit {
-                before,
-                after,
-                ceil,
-            } => {
-                let room = len
-                    .checked_add(before)?
-                    .checked_add(after)?
-                    .checked_sub(span)?;
+            Self::Explicit { before, after, ceil } => {
+                let room = len.checked_add(before)?.checked_add(after)?.checked_sub(span)?;
                 let mut out = room / stride + 1;
                 // A last window that would start in the padding after the picture is not counted (ONNX, PyTorch).
                 if ceil && !room.is_multiple_of(stride) && out * stride < len + before {

@@ -50,10 +50,7 @@ pub(crate) struct Output {
 #[derive(Debug)]
 pub(crate) enum OutputSource {
     /// The real values of a stored tensor's bytes.
-    Stored {
-        tensor: usize,
-        real: Box<[f32; 256]>,
-    },
+    Stored { tensor: usize, real: Box<[f32; 256]> },
     /// A last MAC layer that is never quantised.
     Mac {
         layer: usize,
@@ -78,7 +75,7 @@ pub struct NodeInfo {
     pub params: u64,
     /// Multiply-accumulates.
     pub macs: u64,
-    /// [`bops`](crate::bops).
+    /// [`bops`](fn@crate::bops).
     pub bops: u64,
     /// [`bops_uniq`](crate::bops_uniq).
     pub bops_uniq: u64,
@@ -109,10 +106,9 @@ impl Network {
             path: path.to_owned(),
             source,
         })?;
-        let name = path.file_stem().map_or_else(
-            || "network".to_owned(),
-            |s| s.to_string_lossy().into_owned(),
-        );
+        let name = path
+            .file_stem()
+            .map_or_else(|| "network".to_owned(), |s| s.to_string_lossy().into_owned());
         Self::parse(&name, &bytes)
     }
 
@@ -126,9 +122,7 @@ impl Network {
         } else if onnx::is_onnx(bytes) {
             onnx::import(bytes)?
         } else {
-            return Err(NetError::UnknownFormat {
-                name: name.to_owned(),
-            });
+            return Err(NetError::UnknownFormat { name: name.to_owned() });
         };
         let Imported {
             builder,
@@ -139,10 +133,7 @@ impl Network {
         } = imported;
         let mut network = Self {
             name: name.to_owned(),
-            sha256: Sha256::digest(bytes)
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect(),
+            sha256: Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect(),
             tensors: builder.tensors,
             nodes: builder.nodes,
             layers: builder.layers,
@@ -180,9 +171,7 @@ impl Network {
     pub fn classes(&self) -> usize {
         match &self.output.source {
             OutputSource::Stored { tensor, .. } => self.tensors[*tensor].len(),
-            OutputSource::Mac { layer, .. } => {
-                self.layers[*layer].shape.positions() * self.layers[*layer].shape.out_c
-            }
+            OutputSource::Mac { layer, .. } => self.layers[*layer].shape.positions() * self.layers[*layer].shape.out_c,
         }
     }
 
@@ -250,9 +239,7 @@ impl Network {
             };
         };
         let tables: Vec<[u8; 256]> = (0..c)
-            .map(|c| {
-                std::array::from_fn(|p| self.input.quantiser.quantise(preprocess.real(c, p as u8)))
-            })
+            .map(|c| std::array::from_fn(|p| self.input.quantiser.quantise(preprocess.real(c, p as u8))))
             .collect();
         Ok(pixels
             .iter()
@@ -266,12 +253,7 @@ impl Network {
     ///
     /// # Errors
     /// [`NetError::BadInput`] when `input` does not hold as many images as `images`.
-    pub fn run(
-        &self,
-        input: &[u8],
-        images: &[u32],
-        engine: &mut dyn MacEngine,
-    ) -> Result<Vec<f32>, NetError> {
+    pub fn run(&self, input: &[u8], images: &[u32], engine: &mut dyn MacEngine) -> Result<Vec<f32>, NetError> {
         self.run_with(input, images, engine, &mut |_, _| {})
     }
 
@@ -289,11 +271,7 @@ impl Network {
     ) -> Result<Vec<f32>, NetError> {
         let image_len = self.tensors[self.input.tensor].len();
         if image_len.checked_mul(images.len()) != Some(input.len()) {
-            let what = format!(
-                "{} bytes for {} images of {image_len} bytes",
-                input.len(),
-                images.len()
-            );
+            let what = format!("{} bytes for {} images of {image_len} bytes", input.len(), images.len());
             return Err(NetError::BadInput(what));
         }
         let mut run = Run::new(self, input, images);
@@ -335,9 +313,7 @@ impl Network {
             }
         };
         if self.output.softmax {
-            logits
-                .chunks_exact_mut(self.classes())
-                .for_each(softmax_f32);
+            logits.chunks_exact_mut(self.classes()).for_each(softmax_f32);
         }
         Ok(logits)
     }
@@ -363,7 +339,7 @@ impl Network {
         self.layers.iter().map(|l| l.shape.macs()).sum()
     }
 
-    /// [`bops`](crate::bops) of one image, all layers.
+    /// [`bops`](fn@crate::bops) of one image, all layers.
     #[must_use]
     pub fn bops(&self) -> u64 {
         self.layers.iter().map(bops).sum()
@@ -419,12 +395,7 @@ pub(crate) struct Imported {
 }
 
 /// Accumulators of one layer for a batch.
-pub(crate) fn accumulate(
-    layer: &MacLayer,
-    index: usize,
-    x: Activations<'_>,
-    engine: &mut dyn MacEngine,
-) -> Vec<i32> {
+pub(crate) fn accumulate(layer: &MacLayer, index: usize, x: Activations<'_>, engine: &mut dyn MacEngine) -> Vec<i32> {
     let mut acc = vec![0; x.images.len() * layer.shape.positions() * layer.shape.out_c];
     engine.accumulate(index, layer, x, &mut acc);
     acc

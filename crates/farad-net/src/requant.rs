@@ -13,10 +13,7 @@ impl Multiplier {
     /// Nearest multiplier of `real`; zero where the factor is too small for any int32 to matter.
     pub(crate) fn new(real: f64) -> Self {
         if !(real.is_finite() && real > 0.0) {
-            return Self {
-                mantissa: 0,
-                shift: 0,
-            };
+            return Self { mantissa: 0, shift: 0 };
         }
         let (fraction, mut shift) = libm::frexp(real);
         let mut mantissa = (fraction * f64::from(1u32 << 31)).round() as i64;
@@ -25,10 +22,7 @@ impl Multiplier {
             shift += 1;
         }
         if shift < -31 {
-            return Self {
-                mantissa: 0,
-                shift: 0,
-            };
+            return Self { mantissa: 0, shift: 0 };
         }
         Self {
             mantissa: mantissa as i32,
@@ -40,10 +34,7 @@ impl Multiplier {
     pub(crate) fn apply(self, x: i32) -> i32 {
         let left = self.shift.clamp(0, 31);
         let shifted = (i64::from(x) << left).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
-        rounding_divide_by_pot(
-            doubling_high_mul(shifted, self.mantissa),
-            (-self.shift).max(0),
-        )
+        rounding_divide_by_pot(doubling_high_mul(shifted, self.mantissa), (-self.shift).max(0))
     }
 }
 
@@ -150,10 +141,7 @@ impl Requant {
 
 /// `out[i] = f(channel, acc[i])`, channels innermost.
 fn each(acc: &[i32], out: &mut [u8], channels: usize, f: impl Fn(usize, i32) -> u8) {
-    for (acc, out) in acc
-        .chunks_exact(channels)
-        .zip(out.chunks_exact_mut(channels))
-    {
+    for (acc, out) in acc.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
         for c in 0..channels {
             out[c] = f(c, acc[c]);
         }
@@ -250,9 +238,7 @@ impl Quantiser {
             Ties::Even => steps.round_ties_even(),
             Ties::AwayFromZero => steps.round(),
         };
-        (steps as i32)
-            .saturating_add(i32::from(self.zero))
-            .clamp(0, 255) as u8
+        (steps as i32).saturating_add(i32::from(self.zero)).clamp(0, 255) as u8
     }
 
     pub(crate) fn real(self, stored: u8) -> f32 {

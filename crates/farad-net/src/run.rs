@@ -76,10 +76,7 @@ impl<'a> Run<'a> {
         if self.uses[node.output] == 0 {
             self.finished.push(node.output);
         }
-        if matches!(node.kernel, Kernel::Reshape)
-            && self.uses[x] == 0
-            && self.network.tensors[x].data.is_none()
-        {
+        if matches!(node.kernel, Kernel::Reshape) && self.uses[x] == 0 && self.network.tensors[x].data.is_none() {
             self.live[node.output] = std::mem::take(&mut self.live[x]);
             return;
         }
@@ -106,18 +103,11 @@ impl<'a> Run<'a> {
             Kernel::Pool(pool) => pool.run(self.bytes(x), &mut out),
             Kernel::Concat(concat) => {
                 for (i, out) in out.chunks_exact_mut(out_len).enumerate() {
-                    let inputs: Vec<&[u8]> =
-                        node.inputs.iter().map(|&t| self.image(t, i)).collect();
+                    let inputs: Vec<&[u8]> = node.inputs.iter().map(|&t| self.image(t, i)).collect();
                     concat.run(&inputs, out);
                 }
             }
-            Kernel::Gather { map, pad } => gather(
-                map,
-                *pad,
-                self.bytes(x),
-                self.network.tensors[x].len(),
-                &mut out,
-            ),
+            Kernel::Gather { map, pad } => gather(map, *pad, self.bytes(x), self.network.tensors[x].len(), &mut out),
             Kernel::Reshape => out.copy_from_slice(self.bytes(x)),
             Kernel::Softmax(softmax) => softmax.run(self.bytes(x), &mut out),
         }

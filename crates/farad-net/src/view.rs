@@ -22,11 +22,7 @@ impl View {
             stride *= dims[axis];
         }
         Self::tabulate(dims.to_vec(), |index| {
-            index
-                .iter()
-                .zip(&strides)
-                .map(|(i, s)| i * s)
-                .sum::<usize>() as u32
+            index.iter().zip(&strides).map(|(i, s)| i * s).sum::<usize>() as u32
         })
     }
 
@@ -35,11 +31,7 @@ impl View {
         let strides = self.strides();
         let dims = axes.iter().map(|&a| self.dims[a]).collect();
         Self::tabulate(dims, |index| {
-            self.at[index
-                .iter()
-                .zip(axes)
-                .map(|(i, &a)| i * strides[a])
-                .sum::<usize>()]
+            self.at[index.iter().zip(axes).map(|(i, &a)| i * strides[a]).sum::<usize>()]
         })
     }
 

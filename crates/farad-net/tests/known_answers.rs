@@ -133,10 +133,7 @@ fn onnx_float_pieces() {
         "{found:?}"
     );
     // Two implementations of exp, a few units in the last place apart.
-    let close = logits
-        .iter()
-        .zip(&known.logits)
-        .all(|(a, b)| (a - b).abs() < 1e-6);
+    let close = logits.iter().zip(&known.logits).all(|(a, b)| (a - b).abs() < 1e-6);
     assert!(
         close && logits.len() == known.logits.len(),
         "{logits:?} for {:?}",

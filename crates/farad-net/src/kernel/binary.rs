@@ -18,18 +18,9 @@ impl Binary {
     /// Tabulates `f(a, b)` for operands of dimensions `a` and `b`; `None` when they do not broadcast.
     pub(crate) fn new(a: &[usize], b: &[usize], f: impl Fn(u8, u8) -> u8) -> Option<Self> {
         let dims = broadcast(a, b)?;
-        let table = (0..TABLE_BYTES)
-            .map(|i| f((i >> 8) as u8, i as u8))
-            .collect();
-        let strides = [
-            broadcast_strides(a, dims.len()),
-            broadcast_strides(b, dims.len()),
-        ];
-        Some(Self {
-            table,
-            dims,
-            strides,
-        })
+        let table = (0..TABLE_BYTES).map(|i| f((i >> 8) as u8, i as u8)).collect();
+        let strides = [broadcast_strides(a, dims.len()), broadcast_strides(b, dims.len())];
+        Some(Self { table, dims, strides })
     }
 
     /// Dimensions of the result, without batch.
@@ -67,8 +58,7 @@ impl Binary {
 /// Shape of the result under numpy's rule: aligned at the last axis, equal or one.
 fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
-    let at =
-        |dims: &[usize], axis: usize| (axis + dims.len()).checked_sub(rank).map_or(1, |i| dims[i]);
+    let at = |dims: &[usize], axis: usize| (axis + dims.len()).checked_sub(rank).map_or(1, |i| dims[i]);
     (0..rank)
         .map(|axis| match (at(a, axis), at(b, axis)) {
             (x, y) if x == y => Some(x),

@@ -40,16 +40,12 @@ impl Concat {
         dims.get(axis)?;
         dims[axis] = 0;
         for other in all {
-            let alike = other.len() == dims.len()
-                && (0..dims.len()).all(|a| a == axis || other[a] == dims[a]);
+            let alike = other.len() == dims.len() && (0..dims.len()).all(|a| a == axis || other[a] == dims[a]);
             if !alike {
                 return None;
             }
             dims[axis] = dims[axis].checked_add(other[axis])?;
         }
-        Some((
-            dims,
-            all.iter().map(|d| d[axis..].iter().product()).collect(),
-        ))
+        Some((dims, all.iter().map(|d| d[axis..].iter().product()).collect()))
     }
 }

@@ -44,10 +44,7 @@ pub(crate) enum Kernel {
 
 /// `out[i] = x[map[i]]`, image by image.
 pub(crate) fn gather(map: &[u32], pad: u8, x: &[u8], image_len: usize, out: &mut [u8]) {
-    for (x, out) in x
-        .chunks_exact(image_len)
-        .zip(out.chunks_exact_mut(map.len()))
-    {
+    for (x, out) in x.chunks_exact(image_len).zip(out.chunks_exact_mut(map.len())) {
         for (out, &at) in out.iter_mut().zip(map) {
             *out = if at == PAD { pad } else { x[at as usize] };
         }

@@ -84,30 +84,15 @@ impl Pool {
         let images = x.chunks_exact(w.in_h * w.in_w * w.channels);
         for (x, out) in images.zip(out.chunks_exact_mut(w.out_h * w.out_w * w.channels)) {
             for (position, out) in out.chunks_exact_mut(w.channels).enumerate() {
-                let rows = span(
-                    position / w.out_w,
-                    w.stride_h,
-                    w.pad_top,
-                    w.kernel_h,
-                    w.in_h,
-                );
-                let columns = span(
-                    position % w.out_w,
-                    w.stride_w,
-                    w.pad_left,
-                    w.kernel_w,
-                    w.in_w,
-                );
+                let rows = span(position / w.out_w, w.stride_h, w.pad_top, w.kernel_h, w.in_h);
+                let columns = span(position % w.out_w, w.stride_w, w.pad_left, w.kernel_w, w.in_w);
                 let taps = || {
                     let columns = columns.clone();
-                    rows.clone().flat_map(move |y| {
-                        columns.clone().map(move |x| (y * w.in_w + x) * w.channels)
-                    })
+                    rows.clone()
+                        .flat_map(move |y| columns.clone().map(move |x| (y * w.in_w + x) * w.channels))
                 };
                 for (c, out) in out.iter_mut().enumerate() {
-                    *out = self
-                        .reduce
-                        .one(taps().map(|at| x[at + c]), rows.len() * columns.len());
+                    *out = self.reduce.one(taps().map(|at| x[at + c]), rows.len() * columns.len());
                 }
             }
         }
@@ -115,13 +100,7 @@ impl Pool {
 }
 
 /// The part of window `index` that lies inside the picture.
-fn span(
-    index: usize,
-    stride: usize,
-    pad: usize,
-    kernel: usize,
-    len: usize,
-) -> std::ops::Range<usize> {
+fn span(index: usize, stride: usize, pad: usize, kernel: usize, len: usize) -> std::ops::Range<usize> {
     let start = index * stride;
     start.saturating_sub(pad).min(len)..(start + kernel).saturating_sub(pad).min(len)
 }
@@ -166,8 +145,7 @@ impl Reduce {
             } => {
                 let sum: i32 = taps.map(|x| i32::from(x) - in_zero).sum();
                 let y = (sum as f32 * factor).round_ties_even() as i32;
-                y.saturating_add(out_zero)
-                    .clamp(i32::from(low), i32::from(high)) as u8
+                y.saturating_add(out_zero).clamp(i32::from(low), i32::from(high)) as u8
             }
         }
     }

@@ -22,8 +22,7 @@ impl Softmax {
     /// TFLite's int8 reference kernel: `reference_ops::Softmax` and `PreprocessSoftmaxScaling`. Its output scale is 1/256.
     pub(crate) fn tflite(depth: usize, input_scale: f32, beta: f32) -> Self {
         const INTEGER_BITS: u32 = 5;
-        let real =
-            f64::from(beta) * f64::from(input_scale) * f64::from(1u32 << (31 - INTEGER_BITS));
+        let real = f64::from(beta) * f64::from(input_scale) * f64::from(1u32 << (31 - INTEGER_BITS));
         let multiplier = Multiplier::new(real.min(f64::from(i32::MAX)));
         let radius = input_radius(INTEGER_BITS, multiplier.shift);
         let exps = std::array::from_fn(|below| match below as i32 {
@@ -46,10 +45,7 @@ impl Softmax {
     }
 
     pub(crate) fn run(&self, x: &[u8], out: &mut [u8]) {
-        for (x, out) in x
-            .chunks_exact(self.depth)
-            .zip(out.chunks_exact_mut(self.depth))
-        {
+        for (x, out) in x.chunks_exact(self.depth).zip(out.chunks_exact_mut(self.depth)) {
             let largest = x.iter().copied().max().unwrap_or(0);
             match &self.arithmetic {
                 Arithmetic::Fixed(exps) => fixed_row(exps, largest, x, out),
@@ -78,10 +74,7 @@ fn fixed_row(exps: &[i32; 256], largest: u8, x: &[u8], out: &mut [u8]) {
     // 8 bits of output below the sum's integer bits.
     let exponent = (ACCUMULATOR_INTEGER_BITS - headroom as i32 + 31 - 8).clamp(0, 31);
     for (&x, out) in x.iter().zip(out) {
-        let y = rounding_divide_by_pot(
-            doubling_high_mul(scale, exps[usize::from(largest - x)]),
-            exponent,
-        );
+        let y = rounding_divide_by_pot(doubling_high_mul(scale, exps[usize::from(largest - x)]), exponent);
         *out = y.clamp(0, 255) as u8;
     }
 }

@@ -40,11 +40,7 @@ impl Constant {
                 "its data lies in another file; save the model with its weights inside",
             ));
         }
-        let dims: Option<Vec<usize>> = tensor
-            .dims
-            .iter()
-            .map(|&d| usize::try_from(d).ok())
-            .collect();
+        let dims: Option<Vec<usize>> = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
         let dims = dims.ok_or_else(|| bad("a negative dimension"))?;
         let len = dims
             .iter()
@@ -53,31 +49,19 @@ impl Constant {
         let raw = tensor.raw_data.as_deref();
         let (ints, floats, longs) = (&tensor.int32_data, &tensor.float_data, &tensor.int64_data);
         let data = match tensor.data_type {
-            kind::FLOAT => {
-                Data::F32(raw.map_or_else(|| floats.clone(), |raw| words(raw, f32::from_le_bytes)))
-            }
-            kind::INT32 => {
-                Data::I32(raw.map_or_else(|| ints.clone(), |raw| words(raw, i32::from_le_bytes)))
-            }
-            kind::INT64 => {
-                Data::I64(raw.map_or_else(|| longs.clone(), |raw| words(raw, i64::from_le_bytes)))
-            }
+            kind::FLOAT => Data::F32(raw.map_or_else(|| floats.clone(), |raw| words(raw, f32::from_le_bytes))),
+            kind::INT32 => Data::I32(raw.map_or_else(|| ints.clone(), |raw| words(raw, i32::from_le_bytes))),
+            kind::INT64 => Data::I64(raw.map_or_else(|| longs.clone(), |raw| words(raw, i64::from_le_bytes))),
             kind::INT8 => Data::I8(raw.map_or_else(
                 || ints.iter().map(|&i| i as i8).collect(),
                 |raw| words(raw, i8::from_le_bytes),
             )),
-            kind::UINT8 => Data::U8(
-                raw.map_or_else(|| ints.iter().map(|&i| i as u8).collect(), <[u8]>::to_vec),
-            ),
+            kind::UINT8 => Data::U8(raw.map_or_else(|| ints.iter().map(|&i| i as u8).collect(), <[u8]>::to_vec)),
             other => return Err(bad(&format!("element type {other} is not supported"))),
         };
         let constant = Self { dims, data };
         if constant.len() != len {
-            return Err(bad(&format!(
-                "{} values for shape {:?}",
-                constant.len(),
-                constant.dims
-            )));
+            return Err(bad(&format!("{} values for shape {:?}", constant.len(), constant.dims)));
         }
         Ok(constant)
     }
@@ -85,16 +69,9 @@ impl Constant {
     /// A Constant node.
     pub(crate) fn of_node(node: &Node) -> Result<Self, NetError> {
         let flat = |data: Data, rank: usize| {
-            let constant = Self {
-                dims: Vec::new(),
-                data,
-            };
+            let constant = Self { dims: Vec::new(), data };
             Self {
-                dims: if rank == 0 {
-                    Vec::new()
-                } else {
-                    vec![constant.len()]
-                },
+                dims: if rank == 0 { Vec::new() } else { vec![constant.len()] },
                 ..constant
             }
         };
@@ -102,9 +79,7 @@ impl Constant {
             match attribute.name.as_str() {
                 "value" => {
                     let tensor = attribute.t.as_ref();
-                    return Self::read(tensor.ok_or_else(|| {
-                        NetError::form(node.label(), "a constant without value")
-                    })?);
+                    return Self::read(tensor.ok_or_else(|| NetError::form(node.label(), "a constant without value"))?);
                 }
                 "value_float" => {
                     return Ok(flat(Data::F32(vec![attribute.f.unwrap_or_default()]), 0));
@@ -161,20 +136,11 @@ impl Constant {
     }
 
     /// QuantizeLinear: float values on steps of `scale` along `axis`.
-    pub(crate) fn quantise(
-        &self,
-        scale: &[f32],
-        zero: &[i32],
-        signed: bool,
-        axis: usize,
-    ) -> Option<Self> {
+    pub(crate) fn quantise(&self, scale: &[f32], zero: &[i32], signed: bool, axis: usize) -> Option<Self> {
         let values = self.floats()?;
         let (inner, count) = match scale.len() {
             1 => (1, 1),
-            n => (
-                self.dims.get(axis + 1..)?.iter().product::<usize>().max(1),
-                n,
-            ),
+            n => (self.dims.get(axis + 1..)?.iter().product::<usize>().max(1), n),
         };
         let (low, high) = if signed { (-128, 127) } else { (0, 255) };
         let steps = values.iter().enumerate().map(|(i, &x)| {
@@ -212,14 +178,7 @@ impl Dequantised {
             let c = i / inner % count;
             (x - i64::from(self.zero[c])) as f32 * self.scale[c]
         };
-        Some(
-            self.constant
-                .ints()?
-                .into_iter()
-                .enumerate()
-                .map(real)
-                .collect(),
-        )
+        Some(self.constant.ints()?.into_iter().enumerate().map(real).collect())
     }
 }
 

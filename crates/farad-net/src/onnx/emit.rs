@@ -19,20 +19,12 @@ impl Importer<'_> {
         } else {
             &expr.name
         };
-        let mut stored = self.emit_source(
-            expr,
-            &Target {
-                tensor: own,
-                ..*target
-            },
-        )?;
+        let mut stored = self.emit_source(expr, &Target { tensor: own, ..*target })?;
         for movement in &expr.moves {
             stored = self.apply_move(stored, movement, |x| Some(target.quantiser.quantise(x)))?;
         }
         if !expr.moves.is_empty() {
-            target
-                .tensor
-                .clone_into(&mut self.builder.tensors[stored.tensor].name);
+            target.tensor.clone_into(&mut self.builder.tensors[stored.tensor].name);
         }
         Ok(stored)
     }
@@ -41,10 +33,7 @@ impl Importer<'_> {
         let (quantiser, post) = (target.quantiser, expr.post.as_slice());
         match &expr.source {
             Source::Stored(stored) => {
-                if post.is_empty()
-                    && stored.quantiser == quantiser
-                    && stored.signed == target.signed
-                {
+                if post.is_empty() && stored.quantiser == quantiser && stored.signed == target.signed {
                     let name = &mut self.builder.tensors[stored.tensor].name;
                     if *name == expr.name {
                         target.tensor.clone_into(name);
@@ -71,13 +60,7 @@ impl Importer<'_> {
                     layer,
                     requant: requant(mac, post, quantiser),
                 };
-                self.node(
-                    target,
-                    mac.layer.op,
-                    vec![mac.input.tensor],
-                    mac.place.clone(),
-                    kernel,
-                )
+                self.node(target, mac.layer.op, vec![mac.input.tensor], mac.place.clone(), kernel)
             }
             Source::Binary { op, a, b } => self.emit_binary(*op, a, b, post, target),
             Source::Mean {
@@ -120,9 +103,7 @@ impl Importer<'_> {
             Source::Concat { inputs, axis } => self.emit_concat(inputs, *axis, post, target),
             Source::Softmax(inner) => {
                 let stored = match &inner.source {
-                    Source::Stored(stored) if inner.post.is_empty() && inner.moves.is_empty() => {
-                        stored
-                    }
+                    Source::Stored(stored) if inner.post.is_empty() && inner.moves.is_empty() => stored,
                     _ => {
                         return Err(NetError::form(
                             target.node,
@@ -131,23 +112,13 @@ impl Importer<'_> {
                     }
                 };
                 let &[depth] = stored.place.dims.as_slice() else {
-                    return Err(NetError::form(
-                        target.node,
-                        "a softmax over pictures is not supported",
-                    ));
+                    return Err(NetError::form(target.node, "a softmax over pictures is not supported"));
                 };
                 if !post.is_empty() {
                     return Err(after_fused(target));
                 }
-                let kernel =
-                    Kernel::Softmax(Softmax::float(depth, stored.quantiser.scale, quantiser));
-                self.node(
-                    target,
-                    "softmax",
-                    vec![stored.tensor],
-                    stored.place.clone(),
-                    kernel,
-                )
+                let kernel = Kernel::Softmax(Softmax::float(depth, stored.quantiser.scale, quantiser));
+                self.node(target, "softmax", vec![stored.tensor], stored.place.clone(), kernel)
             }
         }
     }
@@ -163,20 +134,15 @@ impl Importer<'_> {
         let (left, right) = self.aligned(&a.stored, &b.stored, target.node)?;
         self.builder.charge(target.node, TABLE_BYTES)?;
         let quantiser = target.quantiser;
-        let fused = a.post.is_empty()
-            && b.post.is_empty()
-            && left.signed == target.signed
-            && right.signed == target.signed;
+        let fused =
+            a.post.is_empty() && b.post.is_empty() && left.signed == target.signed && right.signed == target.signed;
         let clamp = clips(post, quantiser).filter(|_| fused);
         let f: Box<dyn Fn(u8, u8) -> u8> = match (op, clamp) {
             (BinaryOp::Add, Some(clamp)) => Box::new(fused_add(&left, &right, target, clamp)),
             (BinaryOp::Mul, Some(clamp)) => Box::new(fused_mul(&left, &right, quantiser, clamp)),
             (op, None) => Box::new(move |p, q| {
                 let (x, y) = (a.real(p), b.real(q));
-                quantiser.quantise(Unary::all(
-                    post,
-                    if op == BinaryOp::Add { x + y } else { x * y },
-                ))
+                quantiser.quantise(Unary::all(post, if op == BinaryOp::Add { x + y } else { x * y }))
             }),
         };
         let (dims_a, dims_b) = (left.place.stored_dims(), right.place.stored_dims());
@@ -209,12 +175,7 @@ impl Importer<'_> {
     }
 
     /// Two operands with their axes stored alike.
-    fn aligned(
-        &mut self,
-        a: &Stored,
-        b: &Stored,
-        node: &str,
-    ) -> Result<(Stored, Stored), NetError> {
+    fn aligned(&mut self, a: &Stored, b: &Stored, node: &str) -> Result<(Stored, Stored), NetError> {
         let rank = a.place.dims.len().max(b.place.dims.len());
         let order = if a.place.dims.len() == rank {
             a.place.order.clone()
@@ -240,8 +201,7 @@ impl Importer<'_> {
                 "a constant operand has more dimensions than the activation",
             ));
         }
-        let view = crate::view::View::of_stored(&dims, &(0..dims.len()).collect::<Vec<_>>())
-            .permute(order);
+        let view = crate::view::View::of_stored(&dims, &(0..dims.len()).collect::<Vec<_>>()).permute(order);
         let data = Some(view.at.iter().map(|&i| data[i as usize]).collect());
         let place = Placement {
             dims,
@@ -275,16 +235,14 @@ impl Importer<'_> {
             let stored = self.align(&input.stored, &order, target.node)?;
             all.push(stored.place.stored_dims());
             tensors.push(stored.tensor);
-            let same =
-                stored.quantiser == target.quantiser && input.post.is_empty() && post.is_empty();
+            let same = stored.quantiser == target.quantiser && input.post.is_empty() && post.is_empty();
             let rescale = |b: u8| target.quantiser.quantise(Unary::all(post, input.real(b)));
             tables.push((!same).then(|| table(rescale)));
         }
         let stored_axis = order.iter().position(|&a| a == axis);
         let shape = stored_axis.and_then(|axis| Concat::shape(&all, axis));
-        let (stored_dims, runs) = shape.ok_or_else(|| {
-            NetError::form(target.node, format!("shapes {all:?} do not concatenate"))
-        })?;
+        let (stored_dims, runs) =
+            shape.ok_or_else(|| NetError::form(target.node, format!("shapes {all:?} do not concatenate")))?;
         let mut dims = vec![0; order.len()];
         for (&axis, &dim) in order.iter().zip(&stored_dims) {
             dims[axis] = dim;
@@ -351,12 +309,7 @@ fn clips(post: &[Unary], quantiser: Quantiser) -> Option<(u8, u8)> {
 }
 
 /// `MlasQLinearAdd` with AVX2: two fused multiply-adds on the file's integers.
-fn fused_add(
-    a: &Stored,
-    b: &Stored,
-    target: &Target<'_>,
-    (low, high): (u8, u8),
-) -> impl Fn(u8, u8) -> u8 + use<> {
+fn fused_add(a: &Stored, b: &Stored, target: &Target<'_>, (low, high): (u8, u8)) -> impl Fn(u8, u8) -> u8 + use<> {
     let scale = target.quantiser.scale;
     let (ratio_a, ratio_b) = (a.quantiser.scale / scale, b.quantiser.scale / scale);
     let origin = if target.signed { 128.0 } else { 0.0 };
@@ -372,12 +325,7 @@ fn fused_add(
 }
 
 /// `MlasQLinearMul` with SSE2: an integer product, scaled in float.
-fn fused_mul(
-    a: &Stored,
-    b: &Stored,
-    to: Quantiser,
-    (low, high): (u8, u8),
-) -> impl Fn(u8, u8) -> u8 + use<> {
+fn fused_mul(a: &Stored, b: &Stored, to: Quantiser, (low, high): (u8, u8)) -> impl Fn(u8, u8) -> u8 + use<> {
     let ratio = a.quantiser.scale * b.quantiser.scale / to.scale;
     let (zero_a, zero_b) = (i32::from(a.quantiser.zero), i32::from(b.quantiser.zero));
     move |p, q| {

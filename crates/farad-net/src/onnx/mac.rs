@@ -27,10 +27,7 @@ impl Importer<'_> {
         let input = self.plain_input(node)?;
         let input = self.in_order(input, &NHWC, name)?;
         let &[in_c, in_h, in_w] = input.place.dims.as_slice() else {
-            return Err(NetError::form(
-                name,
-                "only two-dimensional convolutions are supported",
-            ));
+            return Err(NetError::form(name, "only two-dimensional convolutions are supported"));
         };
         let filter = self.filter(node)?;
         let &[out_c, group_c, kernel_h, kernel_w] = filter.constant.dims.as_slice() else {
@@ -50,17 +47,13 @@ impl Importer<'_> {
         })?;
         let spec = WindowSpec::read(node, Some([kernel_h, kernel_w]))?;
         if spec.kernel != [kernel_h, kernel_w] {
-            return Err(NetError::form(
-                name,
-                "`kernel_shape` differs from its filter",
-            ));
+            return Err(NetError::form(name, "`kernel_shape` differs from its filter"));
         }
         let ([out_h, out_w], [pad_top, pad_left]) = spec.resolve(in_h, in_w, name)?;
         let taps = kernel_h * kernel_w;
         // [o][c][tap] to [o][tap][c].
-        let source = (0..out_c).flat_map(|o| {
-            (0..taps).flat_map(move |t| (0..group_c).map(move |c| (o * group_c + c) * taps + t))
-        });
+        let source = (0..out_c)
+            .flat_map(|o| (0..taps).flat_map(move |t| (0..group_c).map(move |c| (o * group_c + c) * taps + t)));
         let weights = self.weights(node, 0, out_c, source)?;
         let [stride_h, stride_w] = spec.stride;
         let [dilation_h, dilation_w] = spec.dilation;
@@ -111,12 +104,7 @@ impl Importer<'_> {
         self.dense(node, false, 1.0)
     }
 
-    fn dense(
-        &mut self,
-        node: &Node,
-        rows_are_outputs: bool,
-        alpha: f32,
-    ) -> Result<Value, NetError> {
+    fn dense(&mut self, node: &Node, rows_are_outputs: bool, alpha: f32) -> Result<Value, NetError> {
         let name = node.label();
         let input = self.plain_input(node)?;
         let filter = self.filter(node)?;
@@ -161,20 +149,16 @@ impl Importer<'_> {
         let tensor = node.input.first().cloned().unwrap_or_default();
         match self.value(node, 0)? {
             Value::Float(expr) => match &expr.source {
-                Source::Stored(stored) if expr.post.is_empty() && expr.moves.is_empty() => {
-                    Ok(stored.clone())
-                }
+                Source::Stored(stored) if expr.post.is_empty() && expr.moves.is_empty() => Ok(stored.clone()),
                 _ => Err(NetError::NotQuantised {
                     tensor,
                     what: format!("float32 from `{}`", expr.node),
                 }),
             },
-            Value::Input(_) | Value::Constant(_) | Value::Dequantised(_) => {
-                Err(NetError::NotQuantised {
-                    tensor,
-                    what: "float32".to_owned(),
-                })
-            }
+            Value::Input(_) | Value::Constant(_) | Value::Dequantised(_) => Err(NetError::NotQuantised {
+                tensor,
+                what: "float32".to_owned(),
+            }),
             Value::Stored(_) => Err(NetError::form(
                 node.label(),
                 "it reads integers without a DequantizeLinear",
@@ -189,10 +173,7 @@ impl Importer<'_> {
                 tensor: node.input[1].clone(),
                 what: "float32 weights".to_owned(),
             }),
-            _ => Err(NetError::form(
-                node.label(),
-                "its weights must be constants",
-            )),
+            _ => Err(NetError::form(node.label(), "its weights must be constants")),
         }
     }
 
@@ -208,10 +189,7 @@ impl Importer<'_> {
         let name = &node.input[1];
         self.builder.charge(name, filter.constant.len())?;
         if filter.scale.len() > 1 && (filter.axis != axis || filter.scale.len() != out_c) {
-            return Err(NetError::tensor(
-                name,
-                "its scales must run over the output channels",
-            ));
+            return Err(NetError::tensor(name, "its scales must run over the output channels"));
         }
         let zero = filter.zero[0];
         if filter.zero.iter().any(|&z| z != zero) {
@@ -223,10 +201,7 @@ impl Importer<'_> {
         let (values, offset) = match &filter.constant.data {
             Data::I8(values) => (source.map(|i| values[i]).collect(), -zero),
             // Stored minus 128, so that the offset restores it.
-            Data::U8(values) => (
-                source.map(|i| (values[i] ^ 0x80) as i8).collect(),
-                128 - zero,
-            ),
+            Data::U8(values) => (source.map(|i| (values[i] ^ 0x80) as i8).collect(), 128 - zero),
             _ => return Err(NetError::tensor(name, "weights must be int8 or uint8")),
         };
         let scale = if filter.scale.len() == 1 {
@@ -234,11 +209,7 @@ impl Importer<'_> {
         } else {
             filter.scale.clone()
         };
-        Ok(Weights {
-            values,
-            offset,
-            scale,
-        })
+        Ok(Weights { values, offset, scale })
     }
 
     fn mac(

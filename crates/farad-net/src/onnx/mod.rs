@@ -35,9 +35,7 @@ pub(crate) fn is_onnx(bytes: &[u8]) -> bool {
 /// Imports an ONNX model.
 pub(crate) fn import(bytes: &[u8]) -> Result<Imported, NetError> {
     let model = Model::decode(bytes)?;
-    let graph = model
-        .graph
-        .ok_or_else(|| NetError::form("model", "it has no graph"))?;
+    let graph = model.graph.ok_or_else(|| NetError::form("model", "it has no graph"))?;
     let opset = model
         .opset_import
         .iter()
@@ -70,10 +68,7 @@ impl<'a> Importer<'a> {
     fn new(file_len: usize, graph: &'a Graph, opset: i64) -> Result<Self, NetError> {
         let mut values = BTreeMap::new();
         for tensor in &graph.initializer {
-            values.insert(
-                tensor.name.clone(),
-                Value::Constant(Rc::new(Constant::read(tensor)?)),
-            );
+            values.insert(tensor.name.clone(), Value::Constant(Rc::new(Constant::read(tensor)?)));
         }
         let mut uses = BTreeMap::new();
         let read = graph
@@ -90,10 +85,10 @@ impl<'a> Importer<'a> {
             return Err(NetError::form("model", "it must have exactly one input"));
         };
         let (batch, dims) = input_dims(input)?;
-        let place = match dims.as_slice() {
-            &[_, _, _] if is_nhwc(graph, &input.name) => Placement::row_major(dims),
-            &[c, h, w] => Placement::picture(c, h, w),
-            &[_] => Placement::row_major(dims),
+        let place = match *dims.as_slice() {
+            [_, _, _] if is_nhwc(graph, &input.name) => Placement::row_major(dims),
+            [c, h, w] => Placement::picture(c, h, w),
+            [_] => Placement::row_major(dims),
             _ => {
                 return Err(NetError::tensor(
                     &input.name,
@@ -117,9 +112,9 @@ impl<'a> Importer<'a> {
     fn value(&self, node: &Node, which: usize) -> Result<&Value, NetError> {
         let missing = || NetError::form(node.label(), format!("input {which} is missing"));
         let name = node.optional(which).ok_or_else(missing)?;
-        self.values.get(name).ok_or_else(|| {
-            NetError::form(node.label(), format!("nothing computes `{name}` before it"))
-        })
+        self.values
+            .get(name)
+            .ok_or_else(|| NetError::form(node.label(), format!("nothing computes `{name}` before it")))
     }
 
     /// A constant input.
@@ -135,24 +130,16 @@ impl<'a> Importer<'a> {
 
     /// An optional constant input.
     fn optional_constant(&self, node: &Node, which: usize) -> Result<Option<&Constant>, NetError> {
-        node.optional(which)
-            .map(|_| self.constant(node, which))
-            .transpose()
+        node.optional(which).map(|_| self.constant(node, which)).transpose()
     }
 
     /// Integers from an input (newer operator sets) or an attribute (older ones).
-    fn integers(
-        &self,
-        node: &Node,
-        which: usize,
-        attribute: &str,
-    ) -> Result<Option<Vec<i64>>, NetError> {
+    fn integers(&self, node: &Node, which: usize, attribute: &str) -> Result<Option<Vec<i64>>, NetError> {
         match self.optional_constant(node, which)? {
             Some(constant) => {
                 let ints = constant.ints();
-                ints.map(Some).ok_or_else(|| {
-                    NetError::form(node.label(), format!("input {which} must hold integers"))
-                })
+                ints.map(Some)
+                    .ok_or_else(|| NetError::form(node.label(), format!("input {which} must hold integers")))
             }
             None => Ok(node.ints(attribute).map(<[i64]>::to_vec)),
         }
@@ -204,16 +191,12 @@ impl<'a> Importer<'a> {
             Source::Stored(stored) if expr.moves.is_empty() => {
                 let order: Vec<usize> = (0..stored.place.dims.len()).collect();
                 let stored = self.in_order(stored.clone(), &order, &expr.node)?;
-                let real =
-                    std::array::from_fn(|b| Unary::all(&expr.post, stored.quantiser.real(b as u8)));
+                let real = std::array::from_fn(|b| Unary::all(&expr.post, stored.quantiser.real(b as u8)));
                 let source = OutputSource::Stored {
                     tensor: stored.tensor,
                     real: Box::new(real),
                 };
-                Ok(Output {
-                    source,
-                    softmax: false,
-                })
+                Ok(Output { source, softmax: false })
             }
             Source::Mac(mac) if expr.moves.is_empty() && mac.layer.shape.positions() == 1 => {
                 let affine = crate::requant::Affine {
@@ -227,10 +210,7 @@ impl<'a> Importer<'a> {
                     affine,
                     post: expr.post.clone(),
                 };
-                Ok(Output {
-                    source,
-                    softmax: false,
-                })
+                Ok(Output { source, softmax: false })
             }
             _ => Err(NetError::NotQuantised {
                 tensor: name.to_owned(),
@@ -264,18 +244,12 @@ fn input_dims(input: &ValueInfo) -> Result<(usize, Vec<usize>), NetError> {
 fn is_nhwc(graph: &Graph, input: &str) -> bool {
     let mut name = input;
     for _ in 0..3 {
-        let Some(node) = graph
-            .node
-            .iter()
-            .find(|n| n.input.first().is_some_and(|i| i == name))
-        else {
+        let Some(node) = graph.node.iter().find(|n| n.input.first().is_some_and(|i| i == name)) else {
             return false;
         };
         match node.op_type.as_str() {
             "Transpose" => return node.ints("perm") == Some(&[0, 3, 1, 2]),
-            "QuantizeLinear" | "DequantizeLinear" => {
-                name = node.output.first().map_or("", String::as_str)
-            }
+            "QuantizeLinear" | "DequantizeLinear" => name = node.output.first().map_or("", String::as_str),
             _ => return false,
         }
     }
@@ -288,17 +262,13 @@ fn preprocess(metadata: &[StringEntry]) -> Result<Option<Preprocess>, NetError> 
         let Some(entry) = metadata.iter().find(|e| e.key == key) else {
             return Ok(None);
         };
-        let values: Result<Vec<f32>, _> =
-            entry.value.split(',').map(|v| v.trim().parse()).collect();
-        values.map(Some).map_err(|_| {
-            NetError::BadPreprocess(format!("metadata {key} = `{}` is not numbers", entry.value))
-        })
+        let values: Result<Vec<f32>, _> = entry.value.split(',').map(|v| v.trim().parse()).collect();
+        values
+            .map(Some)
+            .map_err(|_| NetError::BadPreprocess(format!("metadata {key} = `{}` is not numbers", entry.value)))
     };
-    let (Some(pixel_max), Some(mean), Some(std)) = (
-        list("farad.pixel_max")?,
-        list("farad.mean")?,
-        list("farad.std")?,
-    ) else {
+    let (Some(pixel_max), Some(mean), Some(std)) = (list("farad.pixel_max")?, list("farad.mean")?, list("farad.std")?)
+    else {
         return Ok(None);
     };
     let &[pixel_max] = pixel_max.as_slice() else {
@@ -306,9 +276,5 @@ fn preprocess(metadata: &[StringEntry]) -> Result<Option<Preprocess>, NetError> 
             "metadata farad.pixel_max must be one number".to_owned(),
         ));
     };
-    Ok(Some(Preprocess {
-        pixel_max,
-        mean,
-        std,
-    }))
+    Ok(Some(Preprocess { pixel_max, mean, std }))
 }

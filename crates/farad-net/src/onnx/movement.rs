@@ -64,17 +64,11 @@ impl WindowSpec {
                 .map(|&v| usize::try_from(v).ok().filter(|&v| v > 0 && v < 1 << 16))
                 .collect();
             let pair = values.and_then(|v| <[usize; 2]>::try_from(v).ok());
-            let what = || {
-                NetError::form(
-                    node.label(),
-                    format!("`{name}` must be two positive numbers"),
-                )
-            };
+            let what = || NetError::form(node.label(), format!("`{name}` must be two positive numbers"));
             pair.map(Some).ok_or_else(what)
         };
         let kernel = pair("kernel_shape")?.or(kernel);
-        let kernel =
-            kernel.ok_or_else(|| NetError::form(node.label(), "`kernel_shape` is missing"))?;
+        let kernel = kernel.ok_or_else(|| NetError::form(node.label(), "`kernel_shape` is missing"))?;
         let ceil = node.int("ceil_mode", 0) != 0;
         let padding = match node.string("auto_pad").unwrap_or(b"NOTSET") {
             b"SAME_UPPER" => [Padding::SameUpper; 2],
@@ -93,12 +87,7 @@ impl WindowSpec {
                     .map(|&p| usize::try_from(p).ok().filter(|&p| p < 1 << 16))
                     .collect();
                 let pads: Option<[usize; 4]> = pads.and_then(|p| p.try_into().ok());
-                let what = || {
-                    NetError::form(
-                        node.label(),
-                        "`pads` must be four small numbers, none negative",
-                    )
-                };
+                let what = || NetError::form(node.label(), "`pads` must be four small numbers, none negative");
                 let [top, left, bottom, right] = pads.ok_or_else(what)?;
                 [
                     Padding::Explicit {
@@ -123,18 +112,10 @@ impl WindowSpec {
     }
 
     /// `([out_h, out_w], [pad_top, pad_left])` on a picture of `h` by `w`.
-    pub(crate) fn resolve(
-        &self,
-        h: usize,
-        w: usize,
-        node: &str,
-    ) -> Result<([usize; 2], [usize; 2]), NetError> {
+    pub(crate) fn resolve(&self, h: usize, w: usize, node: &str) -> Result<([usize; 2], [usize; 2]), NetError> {
         let axis = |i: usize, len: usize| {
-            let resolved =
-                self.padding[i].resolve(len, self.kernel[i], self.stride[i], self.dilation[i]);
-            resolved.ok_or_else(|| {
-                NetError::form(node, format!("its window does not fit an input of {h}x{w}"))
-            })
+            let resolved = self.padding[i].resolve(len, self.kernel[i], self.stride[i], self.dilation[i]);
+            resolved.ok_or_else(|| NetError::form(node, format!("its window does not fit an input of {h}x{w}")))
         };
         let ((out_h, top), (out_w, left)) = (axis(0, h)?, axis(1, w)?);
         Ok(([out_h, out_w], [top, left]))
@@ -182,10 +163,7 @@ impl Importer<'_> {
             MoveKind::Transpose { axes } => {
                 let place = &stored.place;
                 if axes.len() != place.dims.len() {
-                    return Err(NetError::form(
-                        node,
-                        "its permutation does not fit its input",
-                    ));
+                    return Err(NetError::form(node, "its permutation does not fit its input"));
                 }
                 let renamed = |old: usize| axes.iter().position(|&a| a == old).unwrap_or_default();
                 let dims = axes.iter().map(|&a| place.dims[a]).collect();
@@ -210,8 +188,7 @@ impl Importer<'_> {
                 for &(axis, start, end, step) in cuts {
                     let axis = self.image_axis(axis, view.dims.len(), node)?;
                     let range = slice_range(view.dims[axis], Some(start), Some(end), step);
-                    let (start, len) =
-                        range.ok_or_else(|| NetError::form(node, "an empty slice"))?;
+                    let (start, len) = range.ok_or_else(|| NetError::form(node, "an empty slice"))?;
                     view = view.slice(axis, start, step as isize, len);
                 }
                 self.gather(&stored, movement, "slice", &view, 0)
@@ -257,10 +234,7 @@ impl Importer<'_> {
                     None => (0..rank).filter(|&a| stored.place.dims[a] == 1).collect(),
                 };
                 if gone.iter().any(|&a| stored.place.dims[a] != 1) {
-                    return Err(NetError::form(
-                        node,
-                        "it squeezes a dimension that is not one",
-                    ));
+                    return Err(NetError::form(node, "it squeezes a dimension that is not one"));
                 }
                 let dims = (0..rank)
                     .filter(|a| !gone.contains(a))
@@ -288,22 +262,14 @@ impl Importer<'_> {
     }
 
     /// Axis of one image for an axis that counts the batch.
-    pub(crate) fn image_axis(
-        &self,
-        axis: i64,
-        image_rank: usize,
-        node: &str,
-    ) -> Result<usize, NetError> {
+    pub(crate) fn image_axis(&self, axis: i64, image_rank: usize, node: &str) -> Result<usize, NetError> {
         let from_front = if axis < 0 {
             axis.saturating_add(image_rank as i64 + 1)
         } else {
             axis
         };
         match usize::try_from(from_front) {
-            Ok(0) => Err(NetError::form(
-                node,
-                "it works along the batch; that is not supported",
-            )),
+            Ok(0) => Err(NetError::form(node, "it works along the batch; that is not supported")),
             Ok(axis) if axis <= image_rank => Ok(axis - 1),
             _ => Err(NetError::form(
                 node,
@@ -313,12 +279,7 @@ impl Importer<'_> {
     }
 
     /// The same activation with its axes stored in `order`.
-    pub(crate) fn in_order(
-        &mut self,
-        stored: Stored,
-        order: &[usize],
-        node: &str,
-    ) -> Result<Stored, NetError> {
+    pub(crate) fn in_order(&mut self, stored: Stored, order: &[usize], node: &str) -> Result<Stored, NetError> {
         if stored.place.order == order {
             return Ok(stored);
         }
@@ -349,28 +310,17 @@ impl Importer<'_> {
             &movement,
             "transpose",
             place,
-            Kernel::Gather {
-                map: view.at,
-                pad: 0,
-            },
+            Kernel::Gather { map: view.at, pad: 0 },
         )
     }
 
     /// The same values, row-major under other dimensions.
-    fn reshape(
-        &mut self,
-        stored: &Stored,
-        movement: &Move,
-        dims: Vec<usize>,
-    ) -> Result<Stored, NetError> {
+    fn reshape(&mut self, stored: &Stored, movement: &Move, dims: Vec<usize>) -> Result<Stored, NetError> {
         let view = self.view(stored, &movement.node)?.reshape(dims);
         let place = Placement::row_major(view.dims.clone());
         let kernel = match view.is_identity(stored.place.len()) {
             true => Kernel::Reshape,
-            false => Kernel::Gather {
-                map: view.at,
-                pad: 0,
-            },
+            false => Kernel::Gather { map: view.at, pad: 0 },
         };
         self.emit_move(stored, movement, "reshape", place, kernel)
     }
@@ -441,22 +391,12 @@ fn pads_by_axis(
     let all: Vec<i64> = (0..rank).collect();
     let axes = axes.unwrap_or(&all);
     let mut by_axis = [vec![0; image_rank + 1], vec![0; image_rank + 1]];
-    let bad = || {
-        NetError::form(
-            node,
-            format!("pads {pads:?} do not fit its input, or pad the batch"),
-        )
-    };
+    let bad = || NetError::form(node, format!("pads {pads:?} do not fit its input, or pad the batch"));
     if pads.len() != 2 * axes.len() {
         return Err(bad());
     }
     for (i, &axis) in axes.iter().enumerate() {
-        let axis = usize::try_from(if axis < 0 {
-            axis.saturating_add(rank)
-        } else {
-            axis
-        })
-        .map_err(|_| bad())?;
+        let axis = usize::try_from(if axis < 0 { axis.saturating_add(rank) } else { axis }).map_err(|_| bad())?;
         for (end, by_axis) in by_axis.iter_mut().enumerate() {
             let pad = usize::try_from(pads[i + end * axes.len()])
                 .ok()
@@ -492,8 +432,7 @@ fn reshaped(image: &[usize], batch: usize, shape: &[i64], zero_copies: bool) -> 
     if let Some(i) = inferred {
         dims[i] = total / known;
     }
-    let fits = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) == Some(total)
-        && dims.first() == Some(&batch);
+    let fits = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) == Some(total) && dims.first() == Some(&batch);
     fits.then(|| dims[1..].to_vec())
 }
 
@@ -505,10 +444,7 @@ mod tests {
     fn reshapes_keep_the_batch() {
         assert_eq!(reshaped(&[64, 2, 2], 1, &[1, -1], true), Some(vec![256]));
         assert_eq!(reshaped(&[64, 2, 2], 4, &[-1, 256], true), Some(vec![256]));
-        assert_eq!(
-            reshaped(&[64, 2, 2], 4, &[0, 0, 4], true),
-            Some(vec![64, 4])
-        );
+        assert_eq!(reshaped(&[64, 2, 2], 4, &[0, 0, 4], true), Some(vec![64, 4]));
         assert_eq!(reshaped(&[64, 2, 2], 4, &[-1], true), None);
         assert_eq!(reshaped(&[64], 1, &[-1, -1], true), None);
     }

@@ -41,10 +41,7 @@ impl Importer<'_> {
                         |c| c.floats().and_then(|v| v.first().copied()).unwrap_or(none),
                     ))
                 };
-                let (low, high) = (
-                    bound(1, "min", f32::NEG_INFINITY)?,
-                    bound(2, "max", f32::INFINITY)?,
-                );
+                let (low, high) = (bound(1, "min", f32::NEG_INFINITY)?, bound(2, "max", f32::INFINITY)?);
                 if low.is_nan() || high.is_nan() || low > high {
                     return Err(NetError::form(name, format!("it clips to {low}..{high}")));
                 }
@@ -59,10 +56,7 @@ impl Importer<'_> {
             "LeakyRelu" => self.unary(node, Unary::LeakyRelu(node.float("alpha", 0.01))),
             "MaxPool" => {
                 if node.output.get(1).is_some_and(|o| !o.is_empty()) {
-                    return Err(NetError::form(
-                        name,
-                        "the indices of a MaxPool are not supported",
-                    ));
+                    return Err(NetError::form(name, "the indices of a MaxPool are not supported"));
                 }
                 let spec = WindowSpec::read(node, None)?;
                 self.movement(node, MoveKind::MaxPool(spec))
@@ -99,12 +93,10 @@ impl Importer<'_> {
                     .ok_or_else(|| NetError::form(name, "no axes"))?;
                 self.movement(node, MoveKind::Unsqueeze { axes })
             }
-            op if op.starts_with("QLinear") || op.ends_with("Integer") || op == "QGemm" => {
-                Err(unsupported(
-                    node,
-                    "export in QDQ format (QuantizeLinear and DequantizeLinear around float operators)",
-                ))
-            }
+            op if op.starts_with("QLinear") || op.ends_with("Integer") || op == "QGemm" => Err(unsupported(
+                node,
+                "export in QDQ format (QuantizeLinear and DequantizeLinear around float operators)",
+            )),
             "Shape" | "Gather" | "Cast" | "ConstantOfShape" | "Size" | "Range" => Err(unsupported(
                 node,
                 "shapes must be constants: fold them first (a fixed input shape, onnxsim)",
@@ -121,12 +113,10 @@ impl Importer<'_> {
         match self.value(node, which)? {
             Value::Float(expr) => Ok(Rc::clone(expr)),
             Value::Stored(stored) => Ok(Rc::new(self.dequantised(stored, node.label()))),
-            Value::Input(_) | Value::Constant(_) | Value::Dequantised(_) => {
-                Err(NetError::NotQuantised {
-                    tensor: node.input.get(which).cloned().unwrap_or_default(),
-                    what: "float32".to_owned(),
-                })
-            }
+            Value::Input(_) | Value::Constant(_) | Value::Dequantised(_) => Err(NetError::NotQuantised {
+                tensor: node.input.get(which).cloned().unwrap_or_default(),
+                what: "float32".to_owned(),
+            }),
         }
     }
 
@@ -170,14 +160,9 @@ impl Importer<'_> {
                 self.apply_move(stored, &movement, |x| Some(quantiser.quantise(x)))?,
             ));
         }
-        if let (Value::Input(place), MoveKind::Transpose { axes }) =
-            (self.value(node, 0)?, &movement.kind)
-        {
+        if let (Value::Input(place), MoveKind::Transpose { axes }) = (self.value(node, 0)?, &movement.kind) {
             if axes.len() != place.dims.len() {
-                return Err(NetError::form(
-                    node.label(),
-                    "its permutation does not fit its input",
-                ));
+                return Err(NetError::form(node.label(), "its permutation does not fit its input"));
             }
             let dims = axes.iter().map(|&a| place.dims[a]).collect();
             let renamed = |old: usize| axes.iter().position(|&a| a == old).unwrap_or_default();
@@ -185,9 +170,7 @@ impl Importer<'_> {
             return Ok(Value::Input(Placement { dims, order }));
         }
         let mut expr = Rc::unwrap_or_clone(self.expr(node, 0)?);
-        if matches!(movement.kind, MoveKind::MaxPool(_))
-            && !expr.post.iter().all(|f| f.is_monotone())
-        {
+        if matches!(movement.kind, MoveKind::MaxPool(_)) && !expr.post.iter().all(|f| f.is_monotone()) {
             return Err(max_of_a_fold(node));
         }
         if let (Source::Stored(stored), true) = (&expr.source, expr.moves.is_empty()) {
@@ -196,8 +179,7 @@ impl Importer<'_> {
                 post: expr.post.clone(),
             };
             let byte = |x: f32| (0..=255).find(|&b| operand.real(b) == x);
-            expr.source =
-                Source::Stored(self.apply_move(operand.stored.clone(), &movement, byte)?);
+            expr.source = Source::Stored(self.apply_move(operand.stored.clone(), &movement, byte)?);
             expr.name.clone_from(&movement.output);
         } else {
             expr.moves.push(movement);
@@ -247,10 +229,7 @@ impl Importer<'_> {
 
     fn pad(&mut self, node: &Node) -> Result<Value, NetError> {
         if node.string("mode").unwrap_or(b"constant") != b"constant" {
-            return Err(NetError::form(
-                node.label(),
-                "only constant padding is supported",
-            ));
+            return Err(NetError::form(node.label(), "only constant padding is supported"));
         }
         let pads = self
             .integers(node, 1, "pads")?
@@ -262,8 +241,7 @@ impl Importer<'_> {
             Some(Value::Dequantised(value)) => value.reals().and_then(|v| v.first().copied()),
             Some(_) => None,
         };
-        let value = value
-            .ok_or_else(|| NetError::form(node.label(), "its padding value must be a constant"))?;
+        let value = value.ok_or_else(|| NetError::form(node.label(), "its padding value must be a constant"))?;
         self.movement(node, MoveKind::Pad { pads, axes, value })
     }
 
@@ -271,9 +249,7 @@ impl Importer<'_> {
         for (constant, other) in [(1, 0), (0, 1)] {
             if let Value::Constant(values) = self.value(node, constant)? {
                 let values = values.floats().map(<[f32]>::to_vec);
-                let values = values.ok_or_else(|| {
-                    NetError::form(node.label(), "a constant operand must be float")
-                })?;
+                let values = values.ok_or_else(|| NetError::form(node.label(), "a constant operand must be float"))?;
                 return self.with_constant(node, other, op, &values);
             }
         }
@@ -282,13 +258,7 @@ impl Importer<'_> {
     }
 
     /// A sum or product with float constants: one for all values, or one per channel of a layer.
-    fn with_constant(
-        &mut self,
-        node: &Node,
-        which: usize,
-        op: BinaryOp,
-        values: &[f32],
-    ) -> Result<Value, NetError> {
+    fn with_constant(&mut self, node: &Node, which: usize, op: BinaryOp, values: &[f32]) -> Result<Value, NetError> {
         if let &[value] = values {
             let f = if op == BinaryOp::Add {
                 Unary::Offset(value)
@@ -309,13 +279,7 @@ impl Importer<'_> {
     }
 
     /// `gain[c] * x + offset[c]` after a layer, folded into its scale and bias.
-    fn affine(
-        &mut self,
-        node: &Node,
-        expr: &Expr,
-        gain: &[f32],
-        offset: &[f32],
-    ) -> Result<Value, NetError> {
+    fn affine(&mut self, node: &Node, expr: &Expr, gain: &[f32], offset: &[f32]) -> Result<Value, NetError> {
         let mac = match &expr.source {
             Source::Mac(mac) if expr.post.is_empty() && expr.moves.is_empty() => mac,
             _ => {
@@ -326,11 +290,7 @@ impl Importer<'_> {
             }
         };
         if gain.len() != mac.scale.len() || offset.len() != gain.len() {
-            let what = format!(
-                "{} channel values for {} channels",
-                gain.len(),
-                mac.scale.len()
-            );
+            let what = format!("{} channel values for {} channels", gain.len(), mac.scale.len());
             return Err(NetError::form(node.label(), what));
         }
         let bias = mac
@@ -353,16 +313,11 @@ impl Importer<'_> {
         let expr = self.expr(node, 0)?;
         let floats = |which: usize| {
             let values = self.constant(node, which)?.floats().map(<[f32]>::to_vec);
-            values.ok_or_else(|| {
-                NetError::form(node.label(), "its parameters must be float constants")
-            })
+            values.ok_or_else(|| NetError::form(node.label(), "its parameters must be float constants"))
         };
         let [gain, bias, mean, variance] = [floats(1)?, floats(2)?, floats(3)?, floats(4)?];
         if [bias.len(), mean.len(), variance.len()] != [gain.len(); 3] {
-            return Err(NetError::form(
-                node.label(),
-                "its parameters differ in number",
-            ));
+            return Err(NetError::form(node.label(), "its parameters differ in number"));
         }
         let epsilon = node.float("epsilon", 1e-5);
         let gain: Vec<f32> = gain
@@ -370,9 +325,7 @@ impl Importer<'_> {
             .zip(&variance)
             .map(|(g, v)| g / (v + epsilon).sqrt())
             .collect();
-        let offset: Vec<f32> = (0..gain.len())
-            .map(|c| bias[c] - mean[c] * gain[c])
-            .collect();
+        let offset: Vec<f32> = (0..gain.len()).map(|c| bias[c] - mean[c] * gain[c]).collect();
         self.affine(node, &expr, &gain, &offset)
     }
 
@@ -418,10 +371,7 @@ impl Importer<'_> {
         let name = node.label();
         let input = self.plain_input(node)?;
         let &[channels, h, w] = input.place.dims.as_slice() else {
-            return Err(NetError::form(
-                name,
-                "only means over pictures are supported",
-            ));
+            return Err(NetError::form(name, "only means over pictures are supported"));
         };
         let global = Window::global(h, w, channels);
         if node.op_type == "AveragePool" {

@@ -22,17 +22,14 @@ struct Steps {
 impl Steps {
     /// The quantiser of an activation: one scale, int8 or uint8.
     fn activation(&self, node: &Node) -> Result<(Quantiser, bool), NetError> {
-        let (&[scale], &[zero], Some(signed)) =
-            (self.scale.as_slice(), self.zero.as_slice(), self.signed)
-        else {
+        let (&[scale], &[zero], Some(signed)) = (self.scale.as_slice(), self.zero.as_slice(), self.signed) else {
             return Err(NetError::form(
                 node.label(),
                 "an activation needs one scale and an int8 or uint8 zero point",
             ));
         };
         let zero = zero + if signed { 128 } else { 0 };
-        let zero = u8::try_from(zero)
-            .map_err(|_| NetError::form(node.label(), "its zero point is out of range"))?;
+        let zero = u8::try_from(zero).map_err(|_| NetError::form(node.label(), "its zero point is out of range"))?;
         Ok((
             Quantiser {
                 scale,
@@ -59,13 +56,9 @@ impl Importer<'_> {
             .floats()
             .map(<[f32]>::to_vec)
             .filter(|s| !s.is_empty() && s.iter().all(|&s| s > 0.0 && s.is_finite()));
-        let scale = scale
-            .ok_or_else(|| NetError::form(node.label(), "its scales must be positive floats"))?;
+        let scale = scale.ok_or_else(|| NetError::form(node.label(), "its scales must be positive floats"))?;
         if node.int("block_size", 0) != 0 {
-            return Err(NetError::form(
-                node.label(),
-                "blockwise quantisation is not supported",
-            ));
+            return Err(NetError::form(node.label(), "blockwise quantisation is not supported"));
         }
         let zero = self.optional_constant(node, 2)?;
         let signed = zero.map_or(Some(false), |z| z.stored().map(|(_, signed)| signed));
@@ -73,16 +66,11 @@ impl Importer<'_> {
             None => vec![0; scale.len()],
             Some(zero) => {
                 let ints = zero.ints().unwrap_or_default();
-                ints.iter()
-                    .map(|&z| i32::try_from(z).unwrap_or_default())
-                    .collect()
+                ints.iter().map(|&z| i32::try_from(z).unwrap_or_default()).collect()
             }
         };
         if zero.len() != scale.len() {
-            return Err(NetError::form(
-                node.label(),
-                "it needs as many zero points as scales",
-            ));
+            return Err(NetError::form(node.label(), "it needs as many zero points as scales"));
         }
         let axis = node.int("axis", 1);
         let axis = if axis < 0 {
@@ -106,14 +94,9 @@ impl Importer<'_> {
             Value::Constant(constant) => {
                 let steps = self.steps(node, constant.dims.len())?;
                 if !fit(&steps, &constant) || constant.floats().is_some() {
-                    return Err(NetError::form(
-                        node.label(),
-                        "its scales do not fit its constant",
-                    ));
+                    return Err(NetError::form(node.label(), "its scales do not fit its constant"));
                 }
-                let Steps {
-                    scale, zero, axis, ..
-                } = steps;
+                let Steps { scale, zero, axis, .. } = steps;
                 let constant = Rc::unwrap_or_clone(constant);
                 Ok(Value::Dequantised(Rc::new(Dequantised {
                     constant,
@@ -128,23 +111,17 @@ impl Importer<'_> {
                     let what = "its scale or zero point differs from its input's QuantizeLinear";
                     return Err(NetError::form(node.label(), what));
                 }
-                Ok(Value::Float(Rc::new(
-                    self.dequantised(&stored, node.label()),
-                )))
+                Ok(Value::Float(Rc::new(self.dequantised(&stored, node.label()))))
             }
             // A network whose input is 8-bit already.
             Value::Input(place) => {
                 let (quantiser, signed) = self.steps(node, 0)?.activation(node)?;
-                let stored =
-                    self.place_input(node, place, &node.input[0], quantiser, signed, false)?;
-                Ok(Value::Float(Rc::new(
-                    self.dequantised(&stored, node.label()),
-                )))
+                let stored = self.place_input(node, place, &node.input[0], quantiser, signed, false)?;
+                Ok(Value::Float(Rc::new(self.dequantised(&stored, node.label()))))
             }
-            Value::Dequantised(_) | Value::Float(_) => Err(NetError::form(
-                node.label(),
-                "it dequantises something that is float",
-            )),
+            Value::Dequantised(_) | Value::Float(_) => {
+                Err(NetError::form(node.label(), "it dequantises something that is float"))
+            }
         }
     }
 
@@ -162,15 +139,15 @@ impl Importer<'_> {
                 let quantised = signed
                     .filter(|_| fits)
                     .and_then(|s| constant.quantise(&scale, &zero, s, axis));
-                let quantised = quantised
-                    .ok_or_else(|| NetError::form(node.label(), "it does not fit its constant"))?;
+                let quantised =
+                    quantised.ok_or_else(|| NetError::form(node.label(), "it does not fit its constant"))?;
                 Ok(Value::Constant(Rc::new(quantised)))
             }
             Value::Input(place) => {
                 let (quantiser, signed) = self.steps(node, 0)?.activation(node)?;
-                Ok(Value::Stored(self.place_input(
-                    node, place, &output, quantiser, signed, true,
-                )?))
+                Ok(Value::Stored(
+                    self.place_input(node, place, &output, quantiser, signed, true)?,
+                ))
             }
             Value::Float(expr) => {
                 let (quantiser, signed) = self.steps(node, 0)?.activation(node)?;
@@ -182,10 +159,9 @@ impl Importer<'_> {
                 };
                 Ok(Value::Stored(self.emit(&expr, &target)?))
             }
-            Value::Dequantised(_) | Value::Stored(_) => Err(NetError::form(
-                node.label(),
-                "it quantises something that is quantised",
-            )),
+            Value::Dequantised(_) | Value::Stored(_) => {
+                Err(NetError::form(node.label(), "it quantises something that is quantised"))
+            }
         }
     }
 
@@ -241,34 +217,20 @@ impl Importer<'_> {
     }
 
     /// A constant operand, row-major.
-    pub(super) fn stored_constant(
-        &mut self,
-        name: &str,
-        constant: &Dequantised,
-    ) -> Result<Stored, NetError> {
-        let bytes = constant
-            .constant
-            .stored()
-            .filter(|_| constant.scale.len() == 1);
+    pub(super) fn stored_constant(&mut self, name: &str, constant: &Dequantised) -> Result<Stored, NetError> {
+        let bytes = constant.constant.stored().filter(|_| constant.scale.len() == 1);
         let (bytes, signed) = bytes.ok_or_else(|| NetError::NotQuantised {
             tensor: name.to_owned(),
             what: "a constant without one scale and 8 bits".to_owned(),
         })?;
-        let zero =
-            u8::try_from(constant.zero[0] + if signed { 128 } else { 0 }).unwrap_or_default();
+        let zero = u8::try_from(constant.zero[0] + if signed { 128 } else { 0 }).unwrap_or_default();
         let quantiser = Quantiser {
             scale: constant.scale[0],
             zero,
             ties: Ties::Even,
         };
         // No batch, and a leading 1 broadcasts either way.
-        let dims: Vec<usize> = constant
-            .constant
-            .dims
-            .iter()
-            .copied()
-            .skip_while(|&d| d == 1)
-            .collect();
+        let dims: Vec<usize> = constant.constant.dims.iter().copied().skip_while(|&d| d == 1).collect();
         let place = Placement::row_major(dims.clone());
         let data = Some(bytes);
         let tensor = Tensor {

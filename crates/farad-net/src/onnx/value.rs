@@ -104,11 +104,7 @@ pub(crate) enum Source {
     /// A layer's accumulators.
     Mac(Rc<Mac>),
     /// A sum or product of two activations.
-    Binary {
-        op: BinaryOp,
-        a: Operand,
-        b: Operand,
-    },
+    Binary { op: BinaryOp, a: Operand, b: Operand },
     /// A mean over windows; `count_pads` where padding counts.
     Mean {
         input: Stored,
@@ -165,11 +161,7 @@ impl Mac {
     /// The bias in real units.
     pub(crate) fn real_bias(&self) -> Vec<f32> {
         match &self.bias {
-            Bias::Steps(steps) => steps
-                .iter()
-                .zip(&self.scale)
-                .map(|(&b, &s)| b as f32 * s)
-                .collect(),
+            Bias::Steps(steps) => steps.iter().zip(&self.scale).map(|(&b, &s)| b as f32 * s).collect(),
             Bias::Real(real) => real.clone(),
         }
     }

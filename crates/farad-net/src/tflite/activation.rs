@@ -60,12 +60,7 @@ impl<'a> Importer<'a> {
     }
 
     /// `(from, to)` of an operator with one input.
-    fn ends(
-        &self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<(Quantiser, Quantiser), NetError> {
+    fn ends(&self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<(Quantiser, Quantiser), NetError> {
         Ok((
             self.quantiser(self.input_of(operator, 0, node)?)?,
             self.quantiser(output)?,
@@ -73,12 +68,7 @@ impl<'a> Importer<'a> {
     }
 
     /// RELU and its kin (`QuantizedReluX`).
-    pub(super) fn relu(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn relu(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let (from, to) = self.ends(operator, output, node)?;
         let (clamp, op) = match operator.code {
             code::RELU => (Clamp::Relu, "relu"),
@@ -87,38 +77,18 @@ impl<'a> Importer<'a> {
         };
         // The reference divides the scales in float.
         let factor = Multiplier::new(f64::from(from.scale / to.scale));
-        self.unary(
-            operator,
-            node,
-            op,
-            rescale(factor, from, to, clamp.range(to)),
-        )
+        self.unary(operator, node, op, rescale(factor, from, to, clamp.range(to)))
     }
 
     /// QUANTIZE between 8-bit tensors (`reference_ops::Requantize`).
-    pub(super) fn requantise(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn requantise(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let (from, to) = self.ends(operator, output, node)?;
         let factor = Multiplier::new(f64::from(from.scale) / f64::from(to.scale));
-        self.unary(
-            operator,
-            node,
-            "quantize",
-            rescale(factor, from, to, (0, 255)),
-        )
+        self.unary(operator, node, "quantize", rescale(factor, from, to, (0, 255)))
     }
 
     /// LOGISTIC (`reference_integer_ops::Logistic`); its output scale is 1/256, its zero point -128.
-    pub(super) fn logistic(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn logistic(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         const INPUT_INTEGER_BITS: u32 = 4;
         let (from, to) = self.ends(operator, output, node)?;
         if to.scale != 1.0 / 256.0 || to.zero != 0 {
@@ -127,8 +97,7 @@ impl<'a> Importer<'a> {
                 "an int8 logistic must have output scale 1/256 and zero point -128",
             ));
         }
-        let factor =
-            Multiplier::new(f64::from(from.scale) * f64::from(1u32 << (31 - INPUT_INTEGER_BITS)));
+        let factor = Multiplier::new(f64::from(from.scale) * f64::from(1u32 << (31 - INPUT_INTEGER_BITS)));
         let radius = input_radius(INPUT_INTEGER_BITS, factor.shift);
         self.unary(operator, node, "sigmoid", |x| {
             let x = i32::from(x) - i32::from(from.zero);
@@ -137,19 +106,13 @@ impl<'a> Importer<'a> {
             } else if x >= radius {
                 255
             } else {
-                rounding_divide_by_pot(logistic(factor.apply(x), INPUT_INTEGER_BITS), 31 - 8)
-                    .clamp(0, 255) as u8
+                rounding_divide_by_pot(logistic(factor.apply(x), INPUT_INTEGER_BITS), 31 - 8).clamp(0, 255) as u8
             }
         })
     }
 
     /// HARD_SWISH (`reference_ops::HardSwish`): 16-bit fixed point.
-    pub(super) fn hard_swish(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn hard_swish(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let (from, to) = self.ends(operator, output, node)?;
         let fine_scale = (1.0 / 128.0) * from.scale;
         let to_output = Multiplier::new(f64::from(fine_scale / to.scale));
@@ -161,23 +124,13 @@ impl<'a> Importer<'a> {
             ));
         }
         self.unary(operator, node, "hard_swish", |x| {
-            hard_swish(
-                i32::from(x) - i32::from(from.zero),
-                to_gate,
-                to_output,
-                to.zero,
-            )
+            hard_swish(i32::from(x) - i32::from(from.zero), to_gate, to_output, to.zero)
         })
     }
 }
 
 /// `factor * (x - from.zero) + to.zero`, clamped.
-fn rescale(
-    factor: Multiplier,
-    from: Quantiser,
-    to: Quantiser,
-    (low, high): (u8, u8),
-) -> impl Fn(u8) -> u8 {
+fn rescale(factor: Multiplier, from: Quantiser, to: Quantiser, (low, high): (u8, u8)) -> impl Fn(u8) -> u8 {
     move |x| {
         let y = factor
             .apply(i32::from(x) - i32::from(from.zero))

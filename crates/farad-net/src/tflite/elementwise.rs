@@ -24,11 +24,8 @@ impl<'a> Importer<'a> {
         let twice_larger = 2.0 * f64::from(a.scale.max(b.scale));
         let factor_a = Multiplier::new(f64::from(a.scale) / twice_larger);
         let factor_b = Multiplier::new(f64::from(b.scale) / twice_larger);
-        let factor_y =
-            Multiplier::new(twice_larger / (f64::from(1u32 << LEFT_SHIFT) * f64::from(y.scale)));
-        let scaled = |factor: Multiplier, x: u8, zero: u8| {
-            factor.apply((i32::from(x) - i32::from(zero)) << LEFT_SHIFT)
-        };
+        let factor_y = Multiplier::new(twice_larger / (f64::from(1u32 << LEFT_SHIFT) * f64::from(y.scale)));
+        let scaled = |factor: Multiplier, x: u8, zero: u8| factor.apply((i32::from(x) - i32::from(zero)) << LEFT_SHIFT);
         let op = if sign > 0 { "add" } else { "sub" };
         self.binary(operator, output, node, op, |p, q| {
             factor_y.apply(scaled(factor_a, p, a.zero) + sign * scaled(factor_b, q, b.zero))
@@ -36,12 +33,7 @@ impl<'a> Importer<'a> {
     }
 
     /// MUL (`reference_integer_ops::Mul`); the scales combine in float.
-    pub(super) fn mul(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn mul(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let [a, b, y] = self.three(operator, output, node)?;
         let factor = Multiplier::new(f64::from(a.scale * b.scale / y.scale));
         self.binary(operator, output, node, "mul", |p, q| {
@@ -49,21 +41,9 @@ impl<'a> Importer<'a> {
         })
     }
 
-    fn three(
-        &self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<[Quantiser; 3], NetError> {
-        let (a, b) = (
-            self.input_of(operator, 0, node)?,
-            self.input_of(operator, 1, node)?,
-        );
-        Ok([
-            self.quantiser(a)?,
-            self.quantiser(b)?,
-            self.quantiser(output)?,
-        ])
+    fn three(&self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<[Quantiser; 3], NetError> {
+        let (a, b) = (self.input_of(operator, 0, node)?, self.input_of(operator, 1, node)?);
+        Ok([self.quantiser(a)?, self.quantiser(b)?, self.quantiser(output)?])
     }
 
     /// Tabulates `f`, which gives the output before its zero point and clamp.
@@ -75,10 +55,7 @@ impl<'a> Importer<'a> {
         op: &'static str,
         f: impl Fn(u8, u8) -> i32,
     ) -> Result<Made, NetError> {
-        let inputs = vec![
-            self.input_of(operator, 0, node)?,
-            self.input_of(operator, 1, node)?,
-        ];
+        let inputs = vec![self.input_of(operator, 0, node)?, self.input_of(operator, 1, node)?];
         let (a, b) = (self.operand(inputs[0])?, self.operand(inputs[1])?);
         let to = self.quantiser(output)?;
         let (low, high) = Clamp::fused(options(operator, node)?.i8(0, 0)?, node)?.range(to);
@@ -89,9 +66,7 @@ impl<'a> Importer<'a> {
                 .saturating_add(i32::from(to.zero))
                 .clamp(i32::from(low), i32::from(high)) as u8
         });
-        let kernel = kernel.ok_or_else(|| {
-            NetError::form(node, format!("shapes {a:?} and {b:?} do not broadcast"))
-        })?;
+        let kernel = kernel.ok_or_else(|| NetError::form(node, format!("shapes {a:?} and {b:?} do not broadcast")))?;
         Ok(Made {
             op,
             inputs,
@@ -101,12 +76,7 @@ impl<'a> Importer<'a> {
     }
 
     /// CONCATENATION: TFLite requires all int8 tensors of it to share scale and zero point.
-    pub(super) fn concat(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn concat(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let options = options(operator, node)?;
         if Clamp::fused(options.i8(1, 0)?, node)? != Clamp::None {
             return Err(NetError::form(
@@ -118,10 +88,7 @@ impl<'a> Importer<'a> {
         let mut all = Vec::new();
         for &input in &operator.inputs {
             if self.quantiser(input)? != to {
-                return Err(NetError::form(
-                    node,
-                    "its tensors must share scale and zero point",
-                ));
+                return Err(NetError::form(node, "its tensors must share scale and zero point"));
             }
             let tensor = self.operand(input)?;
             all.push(self.builder.tensors[tensor].dims.clone());

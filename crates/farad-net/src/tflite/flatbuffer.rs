@@ -127,9 +127,8 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn i32(&self, index: usize, default: i32) -> Result<i32, NetError> {
-        self.field(index)?.map_or(Ok(default), |at| {
-            Ok(i32::from_le_bytes(self.bytes.get(at)?))
-        })
+        self.field(index)?
+            .map_or(Ok(default), |at| Ok(i32::from_le_bytes(self.bytes.get(at)?)))
     }
 
     pub(crate) fn u32(&self, index: usize) -> Result<u32, NetError> {
@@ -137,9 +136,8 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn f32(&self, index: usize, default: f32) -> Result<f32, NetError> {
-        self.field(index)?.map_or(Ok(default), |at| {
-            Ok(f32::from_le_bytes(self.bytes.get(at)?))
-        })
+        self.field(index)?
+            .map_or(Ok(default), |at| Ok(f32::from_le_bytes(self.bytes.get(at)?)))
     }
 
     pub(crate) fn table(&self, index: usize) -> Result<Option<Table<'a>>, NetError> {

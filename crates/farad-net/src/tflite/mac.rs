@@ -22,12 +22,7 @@ struct ConvOptions<'a> {
 
 impl<'a> Importer<'a> {
     /// CONV_2D, also with groups.
-    pub(super) fn conv(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn conv(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let options = ConvOptions {
             table: options(operator, node)?,
             activation: 3,
@@ -57,12 +52,7 @@ impl<'a> Importer<'a> {
     }
 
     /// DEPTHWISE_CONV_2D; its filter is `[1, ky, kx, out_c]`.
-    pub(super) fn depthwise(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn depthwise(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let options = ConvOptions {
             table: options(operator, node)?,
             activation: 4,
@@ -152,12 +142,7 @@ impl<'a> Importer<'a> {
     }
 
     /// FULLY_CONNECTED over all of an image's values, or over its last dimension at every position.
-    pub(super) fn dense(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn dense(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let options = options(operator, node)?;
         if options.i8(1, 0)? != 0 {
             return Err(NetError::form(
@@ -240,8 +225,7 @@ impl<'a> Importer<'a> {
             Some(&index) if index >= 0 => self.bias(index, shape.out_c, node)?,
             _ => vec![0; shape.out_c],
         };
-        self.builder
-            .charge(node, weights.len() + 16 * shape.out_c)?;
+        self.builder.charge(node, weights.len() + 16 * shape.out_c)?;
         let layer = self.builder.layer(MacLayer {
             name: node.to_owned(),
             op,
@@ -284,37 +268,24 @@ impl<'a> Importer<'a> {
                 format!("a bias of {out_c} int32 values is needed"),
             ));
         }
-        Ok(raw
-            .data
-            .as_chunks()
-            .0
-            .iter()
-            .map(|&b| i32::from_le_bytes(b))
-            .collect())
+        Ok(raw.data.as_chunks().0.iter().map(|&b| i32::from_le_bytes(b)).collect())
     }
 }
 
 /// Requantisation factor of each output channel, `x w / y` in doubles (`PopulateConvolutionQuantizationParams` in
 /// `kernel_util.cc`).
-fn factors(
-    filter: &RawTensor<'_>,
-    from: Quantiser,
-    to: Quantiser,
-    out_c: usize,
-) -> Result<Vec<f64>, NetError> {
+fn factors(filter: &RawTensor<'_>, from: Quantiser, to: Quantiser, out_c: usize) -> Result<Vec<f64>, NetError> {
     if filter.scale.iter().any(|s| !(s.is_finite() && *s > 0.0)) {
-        return Err(NetError::tensor(
-            &filter.name,
-            "its scales are not positive numbers",
-        ));
+        return Err(NetError::tensor(&filter.name, "its scales are not positive numbers"));
     }
     let factor = |w: f32| f64::from(from.scale) * f64::from(w) / f64::from(to.scale);
     match filter.scale.as_slice() {
         [] => Err(not_quantised(filter, "it has no scale")),
         &[w] => Ok(vec![factor(w); out_c]),
-        _ if filter.dims.get(filter.axis as usize) != Some(&(out_c as i32)) => Err(
-            NetError::tensor(&filter.name, "its scales must run over the output channels"),
-        ),
+        _ if filter.dims.get(filter.axis as usize) != Some(&(out_c as i32)) => Err(NetError::tensor(
+            &filter.name,
+            "its scales must run over the output channels",
+        )),
         scales if scales.len() == out_c => Ok(scales.iter().map(|&w| factor(w)).collect()),
         scales => Err(NetError::tensor(
             &filter.name,

@@ -62,25 +62,15 @@ struct Made {
 
 impl<'a> Importer<'a> {
     fn raw(&self, index: i32) -> Result<&RawTensor<'a>, NetError> {
-        let raw = usize::try_from(index)
-            .ok()
-            .and_then(|i| self.model.tensors.get(i));
-        raw.ok_or_else(|| {
-            NetError::form(
-                "model",
-                format!("it refers to tensor {index}, which does not exist"),
-            )
-        })
+        let raw = usize::try_from(index).ok().and_then(|i| self.model.tensors.get(i));
+        raw.ok_or_else(|| NetError::form("model", format!("it refers to tensor {index}, which does not exist")))
     }
 
     /// A weight, bias, shape or axis that the file must hold as a constant.
     fn constant(&self, index: i32, node: &str) -> Result<&RawTensor<'a>, NetError> {
         let raw = self.raw(index)?;
         match raw.data.is_empty() {
-            true => Err(NetError::form(
-                node,
-                format!("`{}` must be a constant", raw.name),
-            )),
+            true => Err(NetError::form(node, format!("`{}` must be a constant", raw.name))),
             false => Ok(raw),
         }
     }
@@ -96,13 +86,7 @@ impl<'a> Importer<'a> {
                 .iter()
                 .map(|&b| i64::from(i32::from_le_bytes(b)))
                 .collect()),
-            kind::INT64 => Ok(raw
-                .data
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| i64::from_le_bytes(b))
-                .collect()),
+            kind::INT64 => Ok(raw.data.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b)).collect()),
             _ => Err(NetError::tensor(&raw.name, "integers expected")),
         }
     }
@@ -116,8 +100,7 @@ impl<'a> Importer<'a> {
             kind::FLOAT32 => return Err(not_quantised(raw, "float32")),
             _ => return Err(not_quantised(raw, "neither int8 nor float32")),
         };
-        let (&[scale], zero) = (raw.scale.as_slice(), raw.zero.first().copied().unwrap_or(0))
-        else {
+        let (&[scale], zero) = (raw.scale.as_slice(), raw.zero.first().copied().unwrap_or(0)) else {
             return Err(not_quantised(raw, "it has no single scale"));
         };
         let zero = u8::try_from(zero.saturating_add(i64::from(origin)))
@@ -132,12 +115,7 @@ impl<'a> Importer<'a> {
     /// Dimensions of one image.
     fn dims(&self, index: i32) -> Result<Vec<usize>, NetError> {
         let raw = self.raw(index)?;
-        let dims: Result<Vec<_>, _> = raw
-            .dims
-            .iter()
-            .skip(1)
-            .map(|&d| usize::try_from(d))
-            .collect();
+        let dims: Result<Vec<_>, _> = raw.dims.iter().skip(1).map(|&d| usize::try_from(d)).collect();
         let dims = dims.map_err(|_| NetError::DynamicShape {
             tensor: raw.name.clone(),
         })?;
@@ -152,9 +130,8 @@ impl<'a> Importer<'a> {
     fn picture(&self, index: i32) -> Result<[usize; 3], NetError> {
         let dims = self.dims(index)?;
         let rank = dims.len() + 1;
-        dims.try_into().map_err(|_| {
-            NetError::form(&self.name(index), format!("{rank} dimensions; 4 expected"))
-        })
+        dims.try_into()
+            .map_err(|_| NetError::form(&self.name(index), format!("{rank} dimensions; 4 expected")))
     }
 
     fn name(&self, index: i32) -> String {
@@ -163,19 +140,11 @@ impl<'a> Importer<'a> {
     }
 
     /// Adds an int8 tensor to the graph.
-    fn declare(
-        &mut self,
-        index: i32,
-        dims: Vec<usize>,
-        data: Option<Vec<u8>>,
-    ) -> Result<usize, NetError> {
+    fn declare(&mut self, index: i32, dims: Vec<usize>, data: Option<Vec<u8>>) -> Result<usize, NetError> {
         let Quantiser { scale, zero, .. } = self.quantiser(index)?;
         let at = usize::try_from(index).unwrap_or_default();
         if self.placed[at].is_some() {
-            return Err(NetError::tensor(
-                &self.name(index),
-                "two operators write it",
-            ));
+            return Err(NetError::tensor(&self.name(index), "two operators write it"));
         }
         let tensor = self.builder.tensor(Tensor {
             name: self.name(index),
@@ -247,27 +216,22 @@ impl<'a> Importer<'a> {
 
     fn operator(&mut self, operator: &RawOperator<'a>) -> Result<(), NetError> {
         let &[output] = operator.outputs.as_slice() else {
-            let what = format!(
-                "an operator with {} outputs; one is supported",
-                operator.outputs.len()
-            );
+            let what = format!("an operator with {} outputs; one is supported", operator.outputs.len());
             return Err(NetError::form("model", what));
         };
         let node = self.name(output);
         if operator.code == code::DEQUANTIZE {
             let x = self.input_of(operator, 0, &node)?;
-            let at = usize::try_from(output)
-                .ok()
-                .filter(|&i| i < self.placed.len());
-            let at = at.ok_or_else(|| {
-                NetError::form("model", format!("tensor {output} does not exist"))
-            })?;
-            self.placed[at] = Some(self.activation(x)?);
+            if self.raw(output)?.kind != kind::FLOAT32 || self.dims(output)? != self.dims(x)? {
+                return Err(NetError::form(&node, "it must give floats of its input's shape"));
+            }
+            let tensor = self.activation(x)?;
+            if let Some(placed) = usize::try_from(output).ok().and_then(|i| self.placed.get_mut(i)) {
+                *placed = Some(tensor);
+            }
             return Ok(());
         }
-        if operator.code == code::QUANTIZE
-            && Some(&self.input_of(operator, 0, &node)?) == self.model.inputs.first()
-        {
+        if operator.code == code::QUANTIZE && Some(&self.input_of(operator, 0, &node)?) == self.model.inputs.first() {
             let x = self.input_of(operator, 0, &node)?;
             if self.raw(x)?.kind == kind::FLOAT32 {
                 return self.quantize_float_input(x, output);
@@ -299,12 +263,12 @@ impl<'a> Importer<'a> {
 
     fn quantize_float_input(&mut self, x: i32, output: i32) -> Result<(), NetError> {
         if self.input.is_some() {
-            return Err(NetError::form(
-                &self.name(output),
-                "the float input is quantised twice",
-            ));
+            return Err(NetError::form(&self.name(output), "the float input is quantised twice"));
         }
         let shape = self.picture(x)?;
+        if self.dims(output)? != shape {
+            return Err(NetError::form(&self.name(output), "its shape differs from the input's"));
+        }
         let quantiser = self.quantiser(output)?;
         let tensor = self.declare(output, shape.to_vec(), None)?;
         self.input = Some(Input {
@@ -316,12 +280,7 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    fn make(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    fn make(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         use code::*;
         if !matches!(operator.code, QUANTIZE) {
             for &index in [output].iter().chain(operator.inputs.first()) {
@@ -362,22 +321,12 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn input_of(
-        &self,
-        operator: &RawOperator<'_>,
-        which: usize,
-        node: &str,
-    ) -> Result<i32, NetError> {
+    fn input_of(&self, operator: &RawOperator<'_>, which: usize, node: &str) -> Result<i32, NetError> {
         let input = operator.inputs.get(which).copied();
         input.ok_or_else(|| NetError::form(node, format!("input {which} is missing")))
     }
 
-    fn softmax(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    fn softmax(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let x = self.input_of(operator, 0, node)?;
         let dims = self.dims(x)?;
         let (from, to) = (self.quantiser(x)?, self.quantiser(output)?);
@@ -387,10 +336,7 @@ impl<'a> Importer<'a> {
                 "an int8 softmax must have output scale 1/256 and zero point -128",
             ));
         }
-        let beta = operator
-            .options
-            .as_ref()
-            .map_or(Ok(0.0), |o| o.f32(0, 0.0))?;
+        let beta = operator.options.as_ref().map_or(Ok(0.0), |o| o.f32(0, 0.0))?;
         let depth = dims.last().copied().unwrap_or(1);
         let kernel = Kernel::Softmax(Softmax::tflite(depth, from.scale, beta));
         Ok(Made {
@@ -403,10 +349,7 @@ impl<'a> Importer<'a> {
 
     fn finish(self) -> Result<Imported, NetError> {
         let &[index] = self.model.outputs.as_slice() else {
-            let what = format!(
-                "{} outputs; only one is supported",
-                self.model.outputs.len()
-            );
+            let what = format!("{} outputs; only one is supported", self.model.outputs.len());
             return Err(NetError::form("model", what));
         };
         let tensor = self.activation(index)?;

@@ -9,12 +9,7 @@ use crate::view::View;
 
 impl<'a> Importer<'a> {
     /// RESHAPE, SQUEEZE and EXPAND_DIMS: the file says which shape results.
-    pub(super) fn reshape(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn reshape(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let x = self.input_of(operator, 0, node)?;
         let (from, to) = (self.dims(x)?, self.dims(output)?);
         if from.iter().product::<usize>() != to.iter().product() {
@@ -32,12 +27,7 @@ impl<'a> Importer<'a> {
     }
 
     /// PAD and PADV2; PAD pads with real zero.
-    pub(super) fn pad(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn pad(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let view = self.view(operator, node)?;
         let pads = self.integers(self.input_of(operator, 1, node)?, node)?;
         let pads: Option<Vec<usize>> = pads
@@ -45,12 +35,8 @@ impl<'a> Importer<'a> {
             .map(|&p| usize::try_from(p).ok().filter(|&p| p < 1 << 16))
             .collect();
         let pads = pads.filter(|p| p.len() == 2 * (view.dims.len() + 1) && p[0] == 0 && p[1] == 0);
-        let pads = pads.ok_or_else(|| {
-            NetError::form(
-                node,
-                "pads must be given for each dimension, none for the batch",
-            )
-        })?;
+        let pads =
+            pads.ok_or_else(|| NetError::form(node, "pads must be given for each dimension, none for the batch"))?;
         let before: Vec<usize> = pads[2..].iter().step_by(2).copied().collect();
         let after: Vec<usize> = pads[2..].iter().skip(1).step_by(2).copied().collect();
         let byte = match operator.code {
@@ -60,27 +46,13 @@ impl<'a> Importer<'a> {
             }
             _ => self.quantiser(output)?.zero,
         };
-        let dims: Vec<usize> = (0..before.len())
-            .map(|a| before[a] + view.dims[a] + after[a])
-            .collect();
+        let dims: Vec<usize> = (0..before.len()).map(|a| before[a] + view.dims[a] + after[a]).collect();
         crate::graph::checked_len(node, &dims)?;
-        self.moved(
-            operator,
-            output,
-            node,
-            "pad",
-            view.pad(&before, &after),
-            byte,
-        )
+        self.moved(operator, output, node, "pad", view.pad(&before, &after), byte)
     }
 
     /// TRANSPOSE that leaves the batch in front.
-    pub(super) fn transpose(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn transpose(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let view = self.view(operator, node)?;
         let axes = self.integers(self.input_of(operator, 1, node)?, node)?;
         let mut sorted = axes.clone();
@@ -97,12 +69,7 @@ impl<'a> Importer<'a> {
     }
 
     /// SLICE.
-    pub(super) fn slice(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn slice(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let mut view = self.view(operator, node)?;
         let begin = self.integers(self.input_of(operator, 1, node)?, node)?;
         let sizes = self.integers(self.input_of(operator, 2, node)?, node)?;
@@ -146,31 +113,20 @@ impl<'a> Importer<'a> {
         let begin = self.integers(self.input_of(operator, 1, node)?, node)?;
         let end = self.integers(self.input_of(operator, 2, node)?, node)?;
         let steps = self.integers(self.input_of(operator, 3, node)?, node)?;
-        if begin.len() > view.dims.len() + 1
-            || end.len() != begin.len()
-            || steps.len() != begin.len()
-        {
-            return Err(NetError::form(
-                node,
-                "begin, end and strides do not fit its input",
-            ));
+        if begin.len() > view.dims.len() + 1 || end.len() != begin.len() || steps.len() != begin.len() {
+            return Err(NetError::form(node, "begin, end and strides do not fit its input"));
         }
-        let keeps_batch =
-            begin.is_empty() || (steps[0] == 1 && (begin_mask & 1 != 0 || begin[0] == 0));
+        let keeps_batch = begin.is_empty() || (steps[0] == 1 && (begin_mask & 1 != 0 || begin[0] == 0));
         if !keeps_batch || (!end.is_empty() && end_mask & 1 == 0 && end[0] == 0) {
             return Err(NetError::form(node, "it slices the batch"));
         }
         for axis in 0..begin.len().saturating_sub(1) {
             let bit = 1 << (axis + 1);
             let masked = |mask: i32, value: i64| if mask & bit != 0 { None } else { Some(value) };
-            let (start, end) = (
-                masked(begin_mask, begin[axis + 1]),
-                masked(end_mask, end[axis + 1]),
-            );
+            let (start, end) = (masked(begin_mask, begin[axis + 1]), masked(end_mask, end[axis + 1]));
             let range = slice_range(view.dims[axis], start, end, steps[axis + 1]);
-            let (start, len) = range.ok_or_else(|| {
-                NetError::form(node, format!("an empty slice of dimension {axis}"))
-            })?;
+            let (start, len) =
+                range.ok_or_else(|| NetError::form(node, format!("an empty slice of dimension {axis}")))?;
             view = view.slice(axis, start, steps[axis + 1] as isize, len);
         }
         self.moved(operator, output, node, "slice", view, 0)
@@ -179,8 +135,7 @@ impl<'a> Importer<'a> {
     /// The operator's first input, element by element.
     fn view(&mut self, operator: &RawOperator<'a>, node: &str) -> Result<View, NetError> {
         let dims = self.dims(self.input_of(operator, 0, node)?)?;
-        self.builder
-            .charge(node, 4 * dims.iter().product::<usize>())?;
+        self.builder.charge(node, 4 * dims.iter().product::<usize>())?;
         let order: Vec<usize> = (0..dims.len()).collect();
         Ok(View::of_stored(&dims, &order))
     }
@@ -196,10 +151,7 @@ impl<'a> Importer<'a> {
     ) -> Result<Made, NetError> {
         let x = self.input_of(operator, 0, node)?;
         if self.quantiser(x)? != self.quantiser(output)? {
-            return Err(NetError::form(
-                node,
-                "input and output must share scale and zero point",
-            ));
+            return Err(NetError::form(node, "input and output must share scale and zero point"));
         }
         self.builder.charge(node, 4 * view.at.len())?;
         Ok(Made {
@@ -212,25 +164,13 @@ impl<'a> Importer<'a> {
 }
 
 /// `(start, length)` of Python's `range(len)[start:end:step]`; `None` when it is empty.
-pub(crate) fn slice_range(
-    len: usize,
-    start: Option<i64>,
-    end: Option<i64>,
-    step: i64,
-) -> Option<(usize, usize)> {
+pub(crate) fn slice_range(len: usize, start: Option<i64>, end: Option<i64>, step: i64) -> Option<(usize, usize)> {
     let len = len as i64;
     if step == 0 || step.unsigned_abs() > 1 << 32 {
         return None;
     }
     let (low, high) = if step > 0 { (0, len) } else { (-1, len - 1) };
-    let place = |value: i64| {
-        (if value < 0 {
-            value.saturating_add(len)
-        } else {
-            value
-        })
-        .clamp(low, high)
-    };
+    let place = |value: i64| (if value < 0 { value.saturating_add(len) } else { value }).clamp(low, high);
     let start = start.map_or(if step > 0 { low } else { high }, place);
     let end = end.map_or(if step > 0 { high } else { low }, place);
     let span = if step > 0 { end - start } else { start - end };

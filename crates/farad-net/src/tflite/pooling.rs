@@ -11,12 +11,7 @@ use crate::requant::Multiplier;
 
 impl<'a> Importer<'a> {
     /// AVERAGE_POOL_2D and MAX_POOL_2D (`reference_integer_ops::AveragePool`, `MaxPool`): neither rescales.
-    pub(super) fn pool(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn pool(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let options = options(operator, node)?;
         let x = self.input_of(operator, 0, node)?;
         let [in_h, in_w, channels] = self.picture(x)?;
@@ -26,18 +21,11 @@ impl<'a> Importer<'a> {
         let kernel_h = size(options.i32(4, 0)?, node)?;
         let padding = padding(&options)?;
         let no_window = || NetError::form(node, "its window is larger than its input");
-        let (out_h, pad_top) = padding
-            .resolve(in_h, kernel_h, stride_h, 1)
-            .ok_or_else(no_window)?;
-        let (out_w, pad_left) = padding
-            .resolve(in_w, kernel_w, stride_w, 1)
-            .ok_or_else(no_window)?;
+        let (out_h, pad_top) = padding.resolve(in_h, kernel_h, stride_h, 1).ok_or_else(no_window)?;
+        let (out_w, pad_left) = padding.resolve(in_w, kernel_w, stride_w, 1).ok_or_else(no_window)?;
         let to = self.quantiser(output)?;
         if self.quantiser(x)? != to {
-            return Err(NetError::form(
-                node,
-                "input and output must share scale and zero point",
-            ));
+            return Err(NetError::form(node, "input and output must share scale and zero point"));
         }
         let (low, high) = Clamp::fused(options.i8(5, 0)?, node)?.range(to);
         let (op, reduce) = match operator.code {
@@ -74,12 +62,7 @@ impl<'a> Importer<'a> {
     }
 
     /// MEAN over height and width.
-    pub(super) fn mean(
-        &mut self,
-        operator: &RawOperator<'a>,
-        output: i32,
-        node: &str,
-    ) -> Result<Made, NetError> {
+    pub(super) fn mean(&mut self, operator: &RawOperator<'a>, output: i32, node: &str) -> Result<Made, NetError> {
         let x = self.input_of(operator, 0, node)?;
         let mut axes = self.integers(self.input_of(operator, 1, node)?, node)?;
         for axis in &mut axes {
@@ -94,10 +77,7 @@ impl<'a> Importer<'a> {
         }
         let [h, w, channels] = self.picture(x)?;
         let (from, to) = (self.quantiser(x)?, self.quantiser(output)?);
-        let factor = mean_factor(
-            Multiplier::new(f64::from(from.scale) / f64::from(to.scale)),
-            h * w,
-        );
+        let factor = mean_factor(Multiplier::new(f64::from(from.scale) / f64::from(to.scale)), h * w);
         let reduce = Reduce::MeanFixed {
             factor,
             in_zero: i32::from(from.zero),

@@ -5,7 +5,7 @@
 use super::flatbuffer::{Bytes, Table, Vector};
 use crate::error::NetError;
 
-/// Longest name that is kept; longer ones are cut.
+/// Characters of a name that are kept.
 const MAX_NAME: usize = 512;
 
 /// `TensorType` values Farad tells apart.
@@ -81,7 +81,9 @@ impl<'a> Model<'a> {
 impl<'a> RawTensor<'a> {
     fn read(tensor: &Table<'a>, buffers: &Vector<'a>) -> Result<Self, NetError> {
         let mut name = tensor.string(3)?;
-        name.truncate(name.floor_char_boundary(MAX_NAME));
+        if let Some((end, _)) = name.char_indices().nth(MAX_NAME) {
+            name.truncate(end);
+        }
         // A vector that belongs to one tensor is as short as its channels; damaged files share long ones.
         let short = |vector: Vector<'a>, most: usize| match vector.len > most {
             true => Err(NetError::tensor(
