@@ -1,5 +1,7 @@
 //! Damaged files: whatever the bytes are, an error or a network that runs, never a panic.
 
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking")]
+
 use std::path::Path;
 
 use farad_net::{ExactEngine, Network};
@@ -59,7 +61,7 @@ fn extreme_words_do_not_panic() {
         for at in 0..bytes.len() - 4 {
             for word in [0u32, 1, 0x7fff_ffff, 0xffff_ffff] {
                 // A coarse walk through the weights, a fine one through the structure at both ends.
-                if at > 512 && at + 512 < bytes.len() && at % 13 != 0 {
+                if at > 256 && at + 256 < bytes.len() && at % 31 != 0 {
                     continue;
                 }
                 let mut damaged = bytes.clone();

@@ -3,6 +3,8 @@
 //! The files in `known_answers/` were made by `scripts/make_net_known_answers.py` with ai-edge-litert 2.3.0 (reference
 //! kernels) and onnxruntime 1.32.0 (CPU provider on x86-64 with AVX-512 VNNI).
 
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking")]
+
 use std::path::Path;
 
 use farad_net::{ExactEngine, Network, Preprocess};
@@ -64,7 +66,7 @@ fn differences(network: &Network, known: &Known) -> (Vec<f32>, Vec<(String, i32)
         }
     };
     let logits = network.run_with(&input, &images, &mut ExactEngine, &mut |_, tensor| {
-        compare(tensor.name, tensor.data)
+        compare(tensor.name, tensor.data);
     });
     (logits.unwrap(), found)
 }

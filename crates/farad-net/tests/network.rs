@@ -1,5 +1,7 @@
 //! Laws of networks: shapes, row order, batches, counts, preprocessing, refusals.
 
+#![expect(clippy::unwrap_used, reason = "test helpers fail by panicking")]
+
 use std::path::Path;
 
 use farad_core::MacShape;

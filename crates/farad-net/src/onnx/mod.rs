@@ -278,3 +278,92 @@ fn preprocess(metadata: &[StringEntry]) -> Result<Option<Preprocess>, NetError> 
     };
     Ok(Some(Preprocess { pixel_max, mean, std }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::proto::{Dimension, Shape, Tensor, TensorType, Type};
+    use super::*;
+
+    fn node(op: &str, inputs: &[&str], output: &str) -> Node {
+        Node {
+            op_type: op.to_owned(),
+            name: format!("node_{output}"),
+            input: inputs.iter().map(|&i| i.to_owned()).collect(),
+            output: vec![output.to_owned()],
+            ..Node::default()
+        }
+    }
+
+    /// A picture of 2 channels, 4 by 4, through `nodes` to `out`; `w` is a float filter, `s` a scale.
+    fn refusal(nodes: Vec<Node>, width: Option<i64>) -> String {
+        let dim = |dim_value| Dimension { dim_value };
+        let shape = Shape {
+            dim: vec![dim(None), dim(Some(2)), dim(Some(4)), dim(width)],
+        };
+        let tensor_type = Some(TensorType {
+            elem_type: proto::kind::FLOAT,
+            shape: Some(shape),
+        });
+        let input = ValueInfo {
+            name: "image".to_owned(),
+            r#type: Some(Type { tensor_type }),
+        };
+        let floats = |name: &str, dims: &[i64], len: usize| Tensor {
+            name: name.to_owned(),
+            dims: dims.to_vec(),
+            data_type: proto::kind::FLOAT,
+            float_data: vec![0.5; len],
+            ..Tensor::default()
+        };
+        let graph = Graph {
+            node: nodes,
+            initializer: vec![floats("w", &[3, 2, 1, 1], 6), floats("s", &[], 1)],
+            input: vec![input],
+            output: vec![ValueInfo {
+                name: "out".to_owned(),
+                r#type: None,
+            }],
+        };
+        let model = Model {
+            graph: Some(graph),
+            ..Model::default()
+        };
+        match import(&model.encode_to_vec()) {
+            Ok(_) => panic!("it was imported"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn float_networks_are_refused() {
+        let message = refusal(vec![node("Conv", &["image", "w"], "out")], Some(4));
+        assert!(message.contains("`image` is not quantised"), "{message}");
+        let quantise = node("QuantizeLinear", &["image", "s"], "q");
+        let dequantise = node("DequantizeLinear", &["q", "s"], "x");
+        let message = refusal(vec![quantise, dequantise, node("Conv", &["x", "w"], "out")], Some(4));
+        assert!(message.contains("`w` is not quantised"), "{message}");
+    }
+
+    #[test]
+    fn unsupported_operators_are_named() {
+        let message = refusal(vec![node("Einsum", &["image"], "out")], Some(4));
+        assert!(
+            message.contains("`node_out`") && message.contains("Einsum"),
+            "{message}"
+        );
+        let message = refusal(vec![node("QLinearConv", &["image"], "out")], Some(4));
+        assert!(message.contains("QDQ"), "{message}");
+    }
+
+    #[test]
+    fn dynamic_shapes_are_refused() {
+        let message = refusal(vec![node("Relu", &["image"], "out")], None);
+        assert!(message.contains("`image` has a dynamic shape"), "{message}");
+    }
+
+    #[test]
+    fn an_undefined_name_is_named() {
+        let message = refusal(vec![node("Relu", &["nowhere"], "out")], Some(4));
+        assert!(message.contains("`nowhere`"), "{message}");
+    }
+}
