@@ -3,6 +3,11 @@
 //! A QDQ file computes in float between DequantizeLinear and QuantizeLinear. onnxruntime replaces such groups by integer
 //! kernels (QLinearConv, QGemm, QLinearAdd, ...) and leaves the rest in float. The import does alike: a float name stands
 //! for an [expression](value::Expr) that is emitted as one integer node when a QuantizeLinear fixes its scale.
+//!
+//! A bias counts accumulator steps when its scale is the product of input and weight scales; else its real value is used,
+//! as the file says, where onnxruntime's QGemm would take the integers as they are.
+//!
+//! To add an operator: one arm in `operators.rs`; a function of one value is a `Unary`, a movement a `MoveKind`.
 
 mod constant;
 mod emit;

@@ -1,7 +1,10 @@
 //! Import of TFLite full-integer networks, with the arithmetic of TFLite's reference kernels.
 //!
 //! "Reference" is what `BUILTIN_REF` resolves to: gemmlowp's two roundings everywhere. The optimised kernels and XNNPACK
-//! differ from it in last places. Equality was measured with LiteRT 2.3, whose fully connected layer rounds once, in double. A file's tensors are NHWC already; an int8 tensor is stored with 128 added.
+//! differ from it in last places. Equality was measured with LiteRT 2.3, whose fully connected layer rounds once, in
+//! double. A file's tensors are NHWC already; an int8 tensor is stored with 128 added.
+//!
+//! To add an operator: its number in `code`, an arm in `Importer::make`, and a method that returns what it makes.
 
 mod activation;
 mod elementwise;
