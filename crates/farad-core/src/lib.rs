@@ -9,6 +9,7 @@ pub mod draw;
 pub mod events;
 pub mod normal;
 pub mod philox;
+pub mod round;
 pub mod shape;
 
 pub use events::EventCounts;

@@ -6,9 +6,9 @@ pub const M0: u32 = 0xD251_1F53;
 /// Second round multiplier of Philox4x32.
 pub const M1: u32 = 0xCD9E_8D57;
 /// First key increment (golden ratio).
-pub const W0: u32 = 0x9E37_79B9;
+const W0: u32 = 0x9E37_79B9;
 /// Second key increment (sqrt(3) - 1).
-pub const W1: u32 = 0xBB67_AE85;
+const W1: u32 = 0xBB67_AE85;
 
 /// 128 random bits for `(counter, key)`.
 ///
@@ -21,8 +21,7 @@ pub const W1: u32 = 0xBB67_AE85;
 #[must_use]
 pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     let [mut c0, mut c1, mut c2, mut c3] = counter;
-    let [mut k0, mut k1] = key;
-    for _ in 0..10 {
+    for [k0, k1] in round_keys(key) {
         let p0 = u64::from(M0) * u64::from(c0);
         let p1 = u64::from(M1) * u64::from(c2);
         (c0, c1, c2, c3) = (
@@ -31,10 +30,15 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
             (p0 >> 32) as u32 ^ c3 ^ k1,
             p0 as u32,
         );
-        k0 = k0.wrapping_add(W0);
-        k1 = k1.wrapping_add(W1);
     }
     [c0, c1, c2, c3]
+}
+
+/// The keys of the ten rounds.
+#[inline]
+#[must_use]
+pub fn round_keys([k0, k1]: [u32; 2]) -> [[u32; 2]; 10] {
+    std::array::from_fn(|i| [k0.wrapping_add(W0.wrapping_mul(i as u32)), k1.wrapping_add(W1.wrapping_mul(i as u32))])
 }
 
 #[cfg(test)]

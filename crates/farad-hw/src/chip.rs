@@ -59,6 +59,8 @@ pub struct AdcModel {
     pub levels: Vec<i32>,
     /// Noise-free transfer, see [`staircase`].
     pub staircase: Vec<i32>,
+    /// Inputs that take the skip path.
+    pub skips: std::ops::Range<i32>,
 }
 
 /// A tile's place on a chip, in numbers.
@@ -145,7 +147,8 @@ impl Lowering<'_> {
         // A level beyond the range would never be crossed from inside it: it sits at the edge.
         let steps = |level: &f64| (libm::rint(level * f64::from(lsb_steps(spec.bits))) as i32).clamp(1 - half, half - 1);
         let levels: Vec<i32> = spec.model().levels(spec, &mut || draws.next_sigmas()).iter().map(steps).collect();
-        AdcModel { staircase: staircase(spec, self.scale.signed, &levels), levels }
+        let (staircase, skips) = staircase(spec, self.scale.signed, &levels);
+        AdcModel { levels, staircase, skips }
     }
 
     /// Relative charge error of each used cell of a physical column, and the column's gain from the spread of its total capacitance.
@@ -268,8 +271,9 @@ impl Lowering<'_> {
         }
     }
 
-    /// Successive charge redistribution: each step mixes the new plane in with `lambda = (1 + epsilon) / 2`
-    /// (macro-physics 3.8); a row DAC weighs its planes exactly, its gain error is the row's.
+    /// Successive charge redistribution (the serial DAC of Suarez, Gray and Hodges, JSSC 10(6), 1975): each step mixes the new plane in
+    /// with `lambda = C_s / (C_a + C_s) = (1 + epsilon) / 2`, so `epsilon` is half the difference of the two relative errors; a row DAC weighs
+    /// its planes exactly, its gain error is the row's.
     fn plane_weights(&self, adc: usize) -> Vec<f32> {
         match self.spec.input.combine {
             InputCombine::BitSerial => vec![1.0],
@@ -296,7 +300,8 @@ pub fn serial_share_weights(bits: u32, epsilon: f64) -> Vec<f64> {
 }
 
 /// Weights of a C-2C ladder, LSB first, as fractions of the input: ideally `2^i / 2^legs`. `capacitor(nominal)` yields each
-/// capacitor in units of C (macro-physics 3.9: exact recursion from the terminated end).
+/// capacitor in units of C. Exact recursion from the terminated end: with L the capacitance that a node sees on the LSB side,
+/// `T = L + C_i + C_node`, `V <- (L V + C_i b_i V_in) / T`, and through the series capacitor D `L <- D T / (D + T)`.
 pub fn c2c_weights(legs: usize, node_parasitic: f64, capacitor: &mut dyn FnMut(f64) -> f64) -> Vec<f64> {
     let mut weights = vec![0.0; legs];
     let mut left = capacitor(1.0);

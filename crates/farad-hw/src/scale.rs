@@ -1,8 +1,10 @@
 //! From product counts to volts to LSB: what one conversion's charge means to the ADC.
 //!
-//! A conversion sees `S = sum over rows of x * w` in units of the LSB column (macro-physics 3.3, 3.7):
-//! `V = alpha V_DD S / (N A X)` with N connected rows, A the total weight of the merged columns and X the largest input level.
-//! The ADC's step is `lsb_counts` of S.
+//! A conversion sees `S = sum over rows of x * w` in units of the LSB column. Charge conservation on a plate of N unit capacitors and a
+//! parasitic `C_p = rho N C_u` gives a column of M ones `V = alpha V_DD M / N`, `alpha = 1 / (1 + rho)`; sharing columns by their
+//! weights averages them: `V = alpha V_DD S / (N A X)` with A the total weight of the merged columns and X the largest input level.
+//! The ADC's step is `lsb_counts` of S. A calibrated reference is `alpha V_DD`, so that full charge is full scale; without calibration it
+//! is `V_DD`, and `1 - alpha` of the range is lost.
 
 use crate::adc::Range;
 use crate::encoding::columns;
@@ -114,26 +116,37 @@ impl Scale {
         let alpha = 1.0 / (1.0 + parasitic_ratio);
         let vdd = spec.technology.vdd_v;
         let full = n * merged_weight(spec) * input_levels(spec);
-        let lsb_v = alpha * vdd * lsb_counts / full;
+        let calibrated = spec.noise.calibrated;
+        let reference_v = if calibrated { alpha * vdd } else { vdd };
+        let lsb_v = reference_v * lsb_counts / full;
 
-        // macro-physics 3.6, non-linear C_p: INL = rho alpha^3 beta V_DD^2 m (1 - m), with m = S / full; around mid-scale if signed.
+        // C_p(V) = C_p0 (1 + beta V): V (1 + rho (1 + beta V)) = m V_DD has V = alpha V_DD m - bow m^2 to second order, with
+        // bow = rho alpha^3 beta V_DD^2 and the plate at m = S / full, or at 1/2 + S / full around mid-scale. Calibration draws the line
+        // through both ends, which leaves bow m (1 - m). A pair of plates has no even order to first order in beta.
         let bow_lsb = parasitic_ratio * alpha.powi(3) * spec.array.parasitic_nonlinearity_per_v * vdd * vdd / lsb_v;
-        let (linear_lsb, quadratic_lsb) =
-            if signed { (0.0, -bow_lsb / (4.0 * full * full)) } else { (bow_lsb / full, -bow_lsb / (full * full)) };
+        let ends = if calibrated { 1.0 } else { 0.0 };
+        let (linear_lsb, quadratic_lsb) = match spec.weight.signed {
+            _ if !signed => (ends * bow_lsb / full, -bow_lsb / (full * full)),
+            SignedScheme::Differential => (0.0, 0.0),
+            _ => ((ends - 1.0) * bow_lsb / full, -bow_lsb / (full * full)),
+        };
 
         // The plate that is sampled: all merged segments of one bank (column splitting), or one column.
         let plate_f = cells_f * (1.0 + parasitic_ratio) * plate_columns(spec);
         let noise = &spec.noise;
         let kt = BOLTZMANN * spec.technology.temperature_k;
-        let sampling_events = match spec.array.topology {
+        // Reset of the plate; sharing adds the noise that each cell's capacitor sampled on its own, `sum of C_u^2 kT / C_u`.
+        let plate_events = match spec.array.topology {
             Topology::Share => 1.0 + alpha,
             Topology::Couple => 1.0,
         };
-        let cdac_f = spec.adc.codes() as f64 * spec.adc.unit_cap_ff * 1e-15;
-        let adc_samples = if spec.adc.kind == "ideal" { 0.0 } else { 1.0 };
-        let serial_events = if matches!(spec.input.combine, InputCombine::SerialShare { .. }) { 1.0 } else { 0.0 };
-        let ktc_v2 =
-            if noise.ktc { kt / plate_f * (sampling_events + serial_events) + kt / cdac_f * adc_samples } else { 0.0 };
+        // Successive halving keeps a quarter of the variance of each plane and of the half before it, and adds kT / 2C per step.
+        let events = match spec.input.combine {
+            InputCombine::SerialShare { .. } => (plate_events / 4.0 + 0.5) * halvings(spec.input.bits),
+            _ => plate_events,
+        };
+        let sampled_v2 = spec.adc.model().sampling_cap_ff(&spec.adc).map_or(0.0, |cap_ff| kt / (cap_ff * 1e-15));
+        let ktc_v2 = if noise.ktc { kt / plate_f * events + sampled_v2 } else { 0.0 };
         let injection_v = noise.injection_sigma_mv * 1e-3;
         let analog_lsb2 = (ktc_v2 + injection_v * injection_v) / (lsb_v * lsb_v);
         let per_decision = noise.draws == NoiseDraws::PerDecision;
@@ -151,7 +164,7 @@ impl Scale {
         let conversion_s = (spec.timing.sample + spec.adc.model().cycles(&spec.adc)) as f64 * clock_s;
         let droop_v_per_s = noise.leakage_pa * 1e-12 * n * plate_columns(spec) / plate_f;
         let settled = if noise.settling_tau > 0.0 { 1.0 - libm::exp(-noise.settling_tau) } else { 1.0 };
-        let (nominal_gain, offset_lsb) = if noise.calibrated {
+        let (nominal_gain, offset_lsb) = if calibrated {
             (1.0, 0.0)
         } else {
             let injected = noise.injection_mv * 1e-3 - droop_v_per_s * conversion_s;
@@ -186,6 +199,11 @@ impl Scale {
     pub fn is_noiseless(&self) -> bool {
         self.decision_sigma == 0 && self.sigma.iter().all(|&s| s == 0)
     }
+}
+
+/// `sum of 4^-n` over the steps of a successive redistribution of `bits` planes.
+fn halvings(bits: u32) -> f64 {
+    (0..bits).map(|n| libm::exp2(-2.0 * f64::from(n))).sum()
 }
 
 fn sigma_units(spec: &MacroSpec, lsb: f64) -> i16 {

@@ -349,7 +349,8 @@ impl MacroSpec {
         (self.outputs() * self.conversions_per_output()).div_ceil(self.adc.columns_per_adc)
     }
 
-    /// sigma of one unit capacitor, relative (macro-physics 3.4: kappa / sqrt(C_u / 1 fF)).
+    /// sigma of one unit capacitor, relative: `kappa / sqrt(C_u / 1 fF)` (Pelgrom, Duinmaijer, Welbers, JSSC 24(5), 1989, for
+    /// capacitors whose area is proportional to their value).
     #[must_use]
     pub fn cell_sigma(&self) -> f64 {
         self.array.mismatch_pct / 100.0 / self.array.unit_cap_ff.sqrt()

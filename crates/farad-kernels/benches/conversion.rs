@@ -39,7 +39,7 @@ fn adc() -> AdcTable {
 }
 
 fn noise(slot: u32) -> Noise {
-    Noise { sigma: std::array::from_fn(|b| 120 + b as i16), key: NoiseKey::new(1, 2, 3), slot }
+    Noise::new(std::array::from_fn(|b| 120 + b as i16), NoiseKey::new(1, 2, 3), slot)
 }
 
 fn transfer(gain: f32) -> Transfer {

@@ -4,6 +4,7 @@ use crate::charge::Charges;
 use crate::{Isa, LANES, Lanes};
 use farad_core::axis::{SIGMA_BINS, Transfer, add_noise, half_range, lsb_log2, lsb_steps, sigma_bin};
 use farad_core::draw::NoiseKey;
+use farad_core::philox::round_keys;
 
 /// The staircase of one ADC, by bucket: the code at a bucket's start, and where inside the bucket it rises.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,12 +65,18 @@ impl AdcTable {
 /// Temporal noise of a slot: one draw per conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Noise {
-    /// sigma by bin of the ADC's range, in 1/8 axis steps, as in `farad_hw::scale::Scale::sigma`.
-    pub sigma: [i16; SIGMA_BINS],
-    /// Where the draws belong.
-    pub key: NoiseKey,
-    /// Conversion slot of the layer.
-    pub slot: u32,
+    sigma: [i16; SIGMA_BINS],
+    key: NoiseKey,
+    slot: u32,
+    round_keys: [[u32; 2]; 10],
+}
+
+impl Noise {
+    /// Noise of conversion slot `slot`. `sigma` is by bin of the ADC's range ([`sigma_bin`]), in 1/8 axis steps; `key` says where the draws belong.
+    #[must_use]
+    pub fn new(sigma: [i16; SIGMA_BINS], key: NoiseKey, slot: u32) -> Self {
+        Self { sigma, key, slot, round_keys: round_keys(key.key) }
+    }
 }
 
 /// Which positions and images the lanes of a block are.
@@ -220,11 +227,7 @@ mod tests {
             gain in -30.0f32..30.0, offset in -9000.0f32..9000.0, quadratic in -0.01f32..0.01, noisy in any::<bool>(),
         ) {
             let table = AdcTable::new(bits, &staircase(bits, spread, seed));
-            let noise = Noise {
-                sigma: std::array::from_fn(|b| sigma + slope * b as i16),
-                key: NoiseKey::new(seed, 3, 5),
-                slot: 77,
-            };
+            let noise = Noise::new(std::array::from_fn(|b| sigma + slope * b as i16), NoiseKey::new(seed, 3, 5), 77);
             let mut ids = LaneIds::default();
             let mut charges = Charges::default();
             let mut state = seed;

@@ -5,7 +5,7 @@ use super::{CountTable, Inputs, LANES, LaneIds, Lanes, Noise, Slot};
 use crate::charge::Charges;
 use farad_core::axis::Transfer;
 use farad_core::normal::quantile_table;
-use farad_core::philox::{M0, M1, W0, W1};
+use farad_core::philox::{M0, M1};
 use std::arch::x86_64::*;
 
 /// Odd 16-bit lanes.
@@ -77,40 +77,36 @@ fn apply(transfer: &Transfer, even: &Lanes<i32>, odd: &Lanes<i32>) -> __m512i {
 }
 
 /// One Philox block per lane.
+///
+/// Even and odd lanes run apart, each number in the low half of a 64-bit lane: a product then leaves its low word where the next
+/// round reads it, and what is above is never looked at.
 #[target_feature(enable = "avx512f")]
-fn philox(slot: u32, ids: &LaneIds, site: u32, key: [u32; 2]) -> [__m512i; 4] {
-    let mut c0 = _mm512_set1_epi32(slot as i32);
+fn philox(noise: &Noise, ids: &LaneIds) -> [__m512i; 4] {
     // SAFETY: `Lanes` is 64 bytes and aligned.
-    let (mut c1, mut c3) = unsafe {
+    let (position, image) = unsafe {
         (_mm512_load_si512(ids.position.0.as_ptr().cast()), _mm512_load_si512(ids.image.0.as_ptr().cast()))
     };
-    let mut c2 = _mm512_set1_epi32(site as i32);
+    let start = |odd: bool| {
+        let half = |x: __m512i| if odd { _mm512_srli_epi64::<32>(x) } else { x };
+        let [slot, site] = [noise.slot, noise.key.site].map(|x| _mm512_set1_epi32(x as i32));
+        [slot, half(position), site, half(image)]
+    };
+    let mut lanes = [start(false), start(true)];
     let [m0, m1] = [M0, M1].map(|m| _mm512_set1_epi64(i64::from(m)));
-    let [mut k0, mut k1] = key;
-    for _ in 0..10 {
-        let (high0, low0) = multiply(c0, m0);
-        let (high1, low1) = multiply(c2, m1);
-        let key0 = _mm512_set1_epi32(k0 as i32);
-        let key1 = _mm512_set1_epi32(k1 as i32);
-        // 0x96 is the three-way exclusive or.
-        c0 = _mm512_ternarylogic_epi32::<0x96>(high1, c1, key0);
-        c2 = _mm512_ternarylogic_epi32::<0x96>(high0, c3, key1);
-        c1 = low1;
-        c3 = low0;
-        k0 = k0.wrapping_add(W0);
-        k1 = k1.wrapping_add(W1);
+    for [k0, k1] in noise.round_keys {
+        let [k0, k1] = [k0, k1].map(|k| _mm512_set1_epi32(k as i32));
+        for c in &mut lanes {
+            let p0 = _mm512_mul_epu32(c[0], m0);
+            let p1 = _mm512_mul_epu32(c[2], m1);
+            // 0x96 is the three-way exclusive or.
+            c[0] = _mm512_ternarylogic_epi32::<0x96>(_mm512_srli_epi64::<32>(p1), c[1], k0);
+            c[2] = _mm512_ternarylogic_epi32::<0x96>(_mm512_srli_epi64::<32>(p0), c[3], k1);
+            c[1] = p1;
+            c[3] = p0;
+        }
     }
-    [c0, c1, c2, c3]
-}
-
-/// High and low halves of 32 x 32 bit products.
-#[target_feature(enable = "avx512f")]
-fn multiply(x: __m512i, m: __m512i) -> (__m512i, __m512i) {
-    let even = _mm512_mul_epu32(x, m);
-    let odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(x), m);
-    let high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd);
-    let low = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64::<32>(odd));
-    (high, low)
+    let [even, odd] = lanes;
+    std::array::from_fn(|i| _mm512_mask_blend_epi32(0xaaaa, even[i], _mm512_slli_epi64::<32>(odd[i])))
 }
 
 /// [`farad_core::normal::z_q12`] of 32 draws, split into magnitude and sign mask (all ones where positive).
@@ -152,15 +148,14 @@ pub(super) unsafe fn convert_planes(slot: &Slot, ids: &LaneIds, charges: &Charge
 fn add_noise(noise: &Noise, bits: u32, ids: &LaneIds, v: [__m512i; 4]) -> [__m512i; 4] {
     let table = quantile_table();
     let (base, fall) = (Words128::load(&table.base), Words128::load(&table.fall));
-    let draws = philox(noise.slot, ids, noise.key.site, noise.key.key);
+    let draws = philox(noise, ids);
     // SAFETY: 32 words are one unaligned 64-byte load.
     let sigmas = unsafe { _mm512_loadu_si512(noise.sigma.as_ptr().cast()) };
     let shift = _mm_cvtsi32_si128(bits as i32 + 1);
     std::array::from_fn(|w| {
         let (magnitude, sign) = quantile(draws[w], &base, &fall);
-        // The quantile is odd: apply its sign first, since rounding is not.
-        let z = _mm512_sub_epi16(_mm512_setzero_si512(), magnitude);
-        let z = _mm512_mask_blend_epi16(_mm512_movepi16_mask(sign), z, magnitude);
+        // The quantile is odd: apply its sign first, since rounding is not. The lower half of the draws is negative.
+        let z = _mm512_sub_epi16(sign, _mm512_xor_si512(magnitude, sign));
         let bin = _mm512_sra_epi16(v[w], shift);
         let bin = _mm512_max_epi16(_mm512_min_epi16(bin, _mm512_set1_epi16(15)), _mm512_set1_epi16(-16));
         let n = _mm512_mulhrs_epi16(z, _mm512_permutexvar_epi16(bin, sigmas));

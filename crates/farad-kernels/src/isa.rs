@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// Portable Rust.
     Scalar,
-    /// AVX-512 F, BW, DQ, VL, VBMI, VNNI, VPOPCNTDQ and GFNI (Ice Lake, Zen 4 and later).
+    /// AVX-512 F, BW, DQ, VL, VBMI, VNNI, VPOPCNTDQ, BITALG and GFNI (Ice Lake, Zen 4 and later).
     Avx512,
 }
 
@@ -30,6 +30,7 @@ impl Isa {
             && is_x86_feature_detected!("avx512vbmi")
             && is_x86_feature_detected!("avx512vnni")
             && is_x86_feature_detected!("avx512vpopcntdq")
+            && is_x86_feature_detected!("avx512bitalg")
             && is_x86_feature_detected!("gfni");
         if all { Self::Avx512 } else { Self::Scalar }
     }

@@ -17,6 +17,7 @@ pub mod adc;
 pub mod charge;
 pub mod gemm;
 mod isa;
+pub mod ones;
 pub mod pack;
 
 pub use isa::Isa;

@@ -9,6 +9,7 @@ use farad_hw::scale::ChargeStats;
 use farad_hw::spec::{Cell, InputCombine};
 use farad_hw::MacroSpec;
 use farad_net::{Activations, MacEngine, MacLayer, Network};
+use rayon::prelude::*;
 
 /// Output positions looked at in each picture.
 const POSITIONS: usize = 8;
@@ -28,9 +29,17 @@ pub(crate) fn calibrate(
     if spec.adc.range == Range::Full {
         return Ok(vec![None; layers.len()]);
     }
-    let mut engine = Watch { spec, digital: DigitalEngine(digital), layers, charges: vec![Vec::new(); layers.len()] };
-    network.run(input, images, &mut engine)?;
-    Ok(engine.charges.into_iter().map(|charges| Some(stats(spec, charges))).collect())
+    let units = layers.iter().map(|layer| layer.copies.iter().map(|copy| units(spec, &copy.tiles)).collect()).collect();
+    let per_image = images.par_iter().enumerate().map(|(i, &id)| {
+        let charges = vec![Vec::new(); layers.len()];
+        let mut engine = Watch { spec, digital: DigitalEngine(digital), layers, units: &units, charges };
+        let len = input.len() / images.len();
+        network.run(&input[i * len..(i + 1) * len], &[id], &mut engine)?;
+        Ok::<_, SimError>(engine.charges)
+    });
+    let per_image = per_image.collect::<Result<Vec<_>, _>>()?;
+    let of_layer = |index: usize| per_image.iter().flat_map(|layers| layers[index].iter().copied()).collect();
+    Ok((0..layers.len()).map(|index| Some(stats(spec, of_layer(index)))).collect())
 }
 
 fn stats(spec: &MacroSpec, mut charges: Vec<i32>) -> ChargeStats {
@@ -45,11 +54,42 @@ fn stats(spec: &MacroSpec, mut charges: Vec<i32>) -> ChargeStats {
     ChargeStats { mean, sigma: variance.sqrt(), percentile }
 }
 
+/// What each row of one conversion adds per input level, and what all rows together add at zero input.
+struct Unit {
+    rows: Vec<i32>,
+    zero: i32,
+}
+
+/// The conversions of a copy's tiles: `[tile][output and slot]`.
+fn units(spec: &MacroSpec, tiles: &[TilePlan]) -> Vec<Vec<Unit>> {
+    let layout = columns(spec);
+    let per_slot = if spec.conversions_per_output() == 1 { layout.len() } else { 1 };
+    let unit = |weights: &[i8], slot: usize| {
+        let mut unit = Unit { rows: Vec::with_capacity(weights.len()), zero: 0 };
+        for &w in weights {
+            let columns = slot * per_slot..(slot + 1) * per_slot;
+            let products = columns.map(|k| product(spec, &layout[k], k, w));
+            let (one, zero) = products.fold((0, 0), |sum, p| (sum.0 + p.0, sum.1 + p.1));
+            unit.rows.push(one);
+            unit.zero += zero;
+        }
+        unit
+    };
+    let slots = layout.len() / per_slot;
+    let of_tile = |tile: &TilePlan| {
+        let outputs = 0..tile.outputs.len();
+        outputs.flat_map(|j| (0..slots).map(move |slot| (j, slot))).map(|(j, slot)| unit(tile.weights_of(j), slot)).collect()
+    };
+    tiles.iter().map(of_tile).collect()
+}
+
 /// The exact engine, looking at some of the charges that a macro would convert.
 struct Watch<'a> {
     spec: &'a MacroSpec,
     digital: DigitalEngine<'a>,
     layers: &'a [LayerPlan],
+    /// `[layer][copy][tile][conversion]`
+    units: &'a Vec<Vec<Vec<Vec<Unit>>>>,
     charges: Vec<Vec<i32>>,
 }
 
@@ -63,11 +103,12 @@ impl MacEngine for Watch<'_> {
             for look in 0..looks {
                 let position = look * shape.positions() / looks;
                 plan.geometry.gather(image, position, &mut full);
-                for copy in plan.copies.iter().filter(|copy| copy.positions.contains(&position)) {
-                    for tile in &copy.tiles {
+                let copies = plan.copies.iter().zip(&self.units[index]);
+                for (copy, units) in copies.filter(|(copy, _)| copy.positions.contains(&position)) {
+                    for (tile, units) in copy.tiles.iter().zip(units) {
                         let mut rows = vec![0; tile.rows];
                         tile.gather(&full, &mut rows);
-                        push_charges(self.spec, tile, &rows, &mut self.charges[index]);
+                        push_charges(self.spec, units, &rows, &mut self.charges[index]);
                     }
                 }
             }
@@ -76,31 +117,19 @@ impl MacEngine for Watch<'_> {
     }
 }
 
-/// Ideal charges of all conversions of `tile` for the input vector `rows`, in units of the LSB column.
-fn push_charges(spec: &MacroSpec, tile: &TilePlan, rows: &[u8], charges: &mut Vec<i32>) {
-    let layout = columns(spec);
-    let per_slot = if spec.conversions_per_output() == 1 { layout.len() } else { 1 };
+/// Ideal charges of a tile's conversions for the input vector `rows`, in units of the LSB column.
+fn push_charges(spec: &MacroSpec, units: &[Unit], rows: &[u8], charges: &mut Vec<i32>) {
     let planes = match spec.input.combine {
         InputCombine::BitSerial => 1,
         InputCombine::Dac { bits, .. } => bits,
         InputCombine::SerialShare { .. } => spec.input.bits,
     };
-    let level = |x: u8, evaluation: u32| i32::from(x) >> (evaluation * planes) & ((1 << planes) - 1);
-    for j in 0..tile.outputs.len() {
-        for (slot, slot_columns) in layout.chunks(per_slot).enumerate() {
-            let unit: Vec<(i32, i32)> = tile
-                .weights_of(j)
-                .iter()
-                .map(|&w| {
-                    let products = slot_columns.iter().enumerate().map(|(k, c)| product(spec, c, slot * per_slot + k, w));
-                    products.fold((0, 0), |sum, p| (sum.0 + p.0, sum.1 + p.1))
-                })
-                .collect();
-            for evaluation in 0..spec.evaluations() as u32 {
-                let charge = rows.iter().zip(&unit).map(|(&x, &(one, zero))| level(x, evaluation) * one + zero * ((1 << planes) - 1));
-                charges.push(charge.sum());
-            }
-        }
+    let full = (1 << planes) - 1;
+    for evaluation in 0..spec.evaluations() as u32 {
+        let levels: Vec<i32> = rows.iter().map(|&x| i32::from(x) >> (evaluation * planes) & full).collect();
+        charges.extend(units.iter().map(|unit| {
+            levels.iter().zip(&unit.rows).map(|(level, one)| level * one).sum::<i32>() + unit.zero * full
+        }));
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::plan::{LayerPlan, TilePlan};
 use crate::probe::{Seen, TileProbe, is_sampled};
 use farad_core::axis::{add_noise, sigma_bin};
+use farad_core::round::half_even;
 use farad_hw::adc::Conversion;
 use farad_hw::chip::{AdcModel, SiteModel, SlotModel};
 use farad_hw::encoding::stored_bit;
@@ -15,7 +16,7 @@ use farad_kernels::pack::{Layout, Packed};
 use farad_kernels::{Isa, LANES, Lanes};
 
 /// Blocks that are gathered and packed together.
-const CHUNK: usize = 16;
+const CHUNK: usize = 32;
 /// Lookup tables that are held at once, bytes: they and the packed inputs share the second-level cache.
 const TABLE_BYTES: usize = 128 << 10;
 /// Packed inputs that are reused from the first-level cache, bytes.
@@ -76,6 +77,7 @@ pub(crate) struct Scratch {
     sums: Vec<[f64; LANES]>,
     ids: Vec<LaneIds>,
     sampled: Vec<Vec<usize>>,
+    counts: Vec<u8>,
 }
 
 impl Default for Scratch {
@@ -89,6 +91,7 @@ impl Default for Scratch {
             sums: Vec::new(),
             ids: Vec::new(),
             sampled: Vec::new(),
+            counts: Vec::new(),
         }
     }
 }
@@ -120,7 +123,7 @@ impl FastTile {
             fast.weight_sums.push(weights.iter().map(|&w| i64::from(w)).sum());
             for (s, slot) in output.slots.into_iter().enumerate() {
                 let number = ((tile.outputs.start + j) * slots_per_output + s) as u32;
-                let noise = Noise { sigma: scale.sigma, key: tile.noise, slot: number };
+                let noise = Noise::new(scale.sigma, tile.noise, number);
                 let noise = (!scale.is_noiseless()).then_some(noise);
                 let adc = &fast.adcs[slot.adc].table;
                 let (mut column, mut counts, mut constant) = (None, None, 0);
@@ -202,7 +205,7 @@ impl FastTile {
                         }
                         let (ids, sampled) = (&ids[block], &sampled[block]);
                         let sums = match self.path {
-                            Path::Planes => self.convert_block(spec, isa, slot, &q, ids, sampled, tile, probe),
+                            Path::Planes => self.convert_block(isa, slot, &q, ids, sampled, probe),
                             Path::General => self.convert_each(spec, slot, &q, ids, tile, probe),
                         };
                         let to = &mut codes[s / self.slots_per_output * blocks + block];
@@ -218,13 +221,11 @@ impl FastTile {
     /// Eight planes through the vector kernel; the sampled lanes are shown to the probe.
     fn convert_block(
         &self,
-        spec: &MacroSpec,
         isa: Isa,
         slot: &FastSlot,
         q: &Charges,
         ids: &LaneIds,
         sampled: &[usize],
-        tile: &TilePlan,
         probe: &mut TileProbe,
     ) -> Lanes<i32> {
         let adc = &self.adcs[slot.model.adc];
@@ -232,7 +233,7 @@ impl FastTile {
             for &lane in sampled {
                 for plane in q {
                     let clean = slot.model.transfer.apply(plane.0[lane] as f32);
-                    let conversion = quantise(spec, tile, adc, clean);
+                    let conversion = adc.quantise(clean);
                     probe.sample(Seen { clean, conversion });
                 }
             }
@@ -246,7 +247,7 @@ impl FastTile {
         let sums = convert_planes(isa, &kernel, ids, q, Some(&mut inputs));
         for &lane in sampled {
             for plane in 0..8 {
-                let conversion = quantise(spec, tile, adc, inputs.noisy[plane][lane]);
+                let conversion = adc.quantise(inputs.noisy[plane][lane]);
                 probe.sample(Seen { clean: inputs.clean[plane][lane], conversion });
             }
         }
@@ -271,7 +272,7 @@ impl FastTile {
             if image == u32::MAX {
                 continue;
             }
-            let draws = slot.noise.map(|noise| noise.key.draws(slot.number, position, image, 0));
+            let draws = slot.noise.map(|_| tile.noise.draws(slot.number, position, image, 0));
             for evaluation in 0..spec.evaluations() {
                 let first = evaluation * weights.len();
                 let planes = first..(first + weights.len()).min(spec.input.bits as usize);
@@ -285,7 +286,7 @@ impl FastTile {
                     add_noise(clean, sigma, draws[evaluation])
                 });
                 let conversion = if tile.scale.decision_sigma == 0 {
-                    quantise(spec, tile, adc, input)
+                    adc.quantise(input)
                 } else {
                     decide(spec, tile, adc, input, slot.number, position, image, evaluation as u32)
                 };
@@ -299,14 +300,14 @@ impl FastTile {
     }
 
     /// What zero is worth in an output's weighted codes.
-    fn middle(&self, spec: &MacroSpec, tile: &TilePlan, output: usize) -> i64 {
+    fn middle(&self, spec: &MacroSpec, tile: &TilePlan, output: usize) -> i32 {
         if !tile.scale.signed {
             return 0;
         }
         let slots = &self.slots[output * self.slots_per_output..(output + 1) * self.slots_per_output];
-        let evaluations: i64 = (0..spec.evaluations()).map(|e| 1 << (e * slots[0].model.plane_weights.len())).sum();
-        let digital: i64 = slots.iter().map(|s| i64::from(s.model.digital_weight)).sum();
-        spec.adc.codes() as i64 / 2 * evaluations * digital
+        let evaluations: i32 = (0..spec.evaluations()).map(|e| 1 << (e * slots[0].model.plane_weights.len())).sum();
+        let digital: i32 = slots.iter().map(|s| s.model.digital_weight).sum();
+        (spec.adc.codes() / 2) as i32 * evaluations * digital
     }
 }
 
@@ -316,8 +317,11 @@ fn stored_bits(spec: &MacroSpec, k: usize, weights: &[i8]) -> Vec<u32> {
     weights.chunks(32).map(word).collect()
 }
 
-fn quantise(spec: &MacroSpec, tile: &TilePlan, adc: &FastAdc, input: i16) -> Conversion {
-    spec.adc.model().convert(&spec.adc, tile.scale.signed, &adc.model.levels, &mut |level| i32::from(input) >= level)
+impl FastAdc {
+    /// What a noise-free comparator makes of `input`.
+    fn quantise(&self, input: i16) -> Conversion {
+        Conversion { code: self.table.code(input).into(), skipped: self.model.skips.contains(&i32::from(input)) }
+    }
 }
 
 /// A conversion whose comparator has noise of its own in each decision.
@@ -356,7 +360,7 @@ pub(crate) fn layer(
     for ((copy, tiles), probes) in plan.copies.iter().zip(tiles).zip(probes) {
         let mut sites = images.iter().enumerate().flat_map(|(i, &image)| copy.positions.clone().map(move |p| (i, image, p)));
         let rows = plan.geometry.full_rows();
-        let blocks = (512 * 1024 / (LANES * rows)).clamp(1, CHUNK);
+        let blocks = (1024 * 1024 / (LANES * rows)).clamp(1, CHUNK);
         let mut chunk = Vec::with_capacity(blocks * LANES);
         loop {
             chunk.clear();
@@ -423,9 +427,9 @@ fn run_chunk(
                 let codes = &scratch.codes[j * blocks + block];
                 let sums = &mut scratch.sums[(tile.outputs.start + j) * blocks + block];
                 for lane in 0..LANES {
-                    let code = (i64::from(codes.0[lane]) - middle) as f64;
                     let inputs = input_sums[block][lane] as f64;
-                    sums[lane] += code * factor + (c.per_weight * weights + c.per_input * inputs + c.constant);
+                    let correction = c.per_weight * weights + c.per_input * inputs + c.constant;
+                    sums[lane] += f64::from(codes.0[lane] - middle) * factor + correction;
                 }
             }
         }
@@ -434,7 +438,7 @@ fn run_chunk(
         let (block, lane) = (site / LANES, site % LANES);
         let to = &mut out[(i * shape.positions() + position) * shape.out_c..][..shape.out_c];
         for (o, to) in to.iter_mut().enumerate() {
-            let sum = scratch.sums[o * blocks + block][lane].round_ties_even() as i64;
+            let sum = half_even(scratch.sums[o * blocks + block][lane]);
             *to = (sum + plan.geometry.integer_term(o, full)) as i32;
         }
     }
@@ -453,7 +457,7 @@ fn pack_rows(
     scratch: &mut Scratch,
 ) {
     let stride = tile.rows.next_multiple_of(8);
-    let Scratch { full, rows, packed, .. } = scratch;
+    let Scratch { full, rows, packed, counts, .. } = scratch;
     if fresh {
         packed.reset(layout, tile.rows);
         rows.clear();
@@ -464,13 +468,15 @@ fn pack_rows(
         for (block, sums) in input_sums.iter_mut().enumerate() {
             let rows = &rows[block * LANES * stride..(block + 1) * LANES * stride];
             packed.push(isa, rows, stride);
-            for (sum, rows) in sums.iter_mut().zip(rows.chunks_exact(stride)) {
-                *sum = rows.iter().map(|&x| i64::from(x)).sum();
+            if tile.correction.per_input != 0.0 {
+                for (sum, rows) in sums.iter_mut().zip(rows.chunks_exact(stride)) {
+                    *sum = rows.iter().map(|&x| i64::from(x)).sum();
+                }
             }
         }
     }
     let sites = full.len() / full_rows;
-    for rows in rows.chunks_exact(stride).take(sites) {
-        probe.drive(tile, &rows[..tile.rows]);
+    for (block, rows) in rows.chunks_exact(LANES * stride).enumerate() {
+        probe.drive_block(isa, LANES.min(sites - block * LANES), rows, stride, counts);
     }
 }

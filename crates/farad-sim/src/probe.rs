@@ -7,6 +7,7 @@ use farad_hw::adc::Conversion;
 use farad_hw::encoding::{columns, stored_bit};
 use farad_hw::spec::{Cell, InputCombine};
 use farad_hw::MacroSpec;
+use farad_kernels::{Isa, ones};
 use std::sync::Arc;
 
 /// One position in this many is sampled.
@@ -79,15 +80,29 @@ impl TileProbe {
 
     /// Input vector `x` was driven. Counts are in input levels: ones of a bit-serial input, DAC levels of a multi-level one (the run
     /// divides by full scale).
-    pub(crate) fn drive(&mut self, tile: &TilePlan, x: &[u8]) {
-        debug_assert_eq!(tile.rows, x.len());
-        let most = ((1 << self.level_bits) - 1) * self.evaluations;
+    pub(crate) fn drive(&mut self, x: &[u8]) {
+        self.drive_rows(1, x.iter().map(|&x| self.levels(x)).collect::<Vec<_>>().into_iter());
+    }
+
+    /// Sixteen lanes were driven, `lanes` of them with input vectors (the others hold zeros); `counts` is scratch.
+    pub(crate) fn drive_block(&mut self, isa: Isa, lanes: usize, block: &[u8], stride: usize, counts: &mut Vec<u8>) {
+        if self.level_bits == 1 {
+            counts.resize(self.ones.len(), 0);
+            ones::count(isa, block, stride, counts);
+            self.drive_rows(lanes as u32, counts.iter().map(|&on| u32::from(on)));
+        } else {
+            block.chunks_exact(stride).take(lanes).for_each(|x| self.drive(&x[..self.ones.len()]));
+        }
+    }
+
+    /// `on` holds the levels of each row, summed over `vectors` input vectors.
+    fn drive_rows(&mut self, vectors: u32, on: impl Iterator<Item = u32>) {
+        let most = ((1 << self.level_bits) - 1) * self.evaluations * vectors;
         let (mut cells, mut rows) = (0u64, 0u64);
-        for (&x, &ones) in x.iter().zip(self.ones.iter()) {
-            let on = self.levels(x);
+        for (on, &ones) in on.zip(self.ones.iter()) {
             cells += match self.cell {
                 Cell::And => u64::from(on * ones),
-                Cell::Xnor => u64::from(on * ones + (most - on) * (self.columns - ones)),
+                Cell::Xnor => u64::from(on * ones) + u64::from((most - on) * (self.columns - ones)),
             };
             rows += u64::from(on);
         }

@@ -35,7 +35,7 @@ pub(crate) fn position(
             tile.gather(&full, &mut x);
             let drive = Drive { spec, tile, model, x: &x, position, image: image_id };
             let probe = &mut probes[copy][t];
-            probe.drive(tile, &x);
+            probe.drive(&x);
             for j in 0..tile.outputs.len() {
                 sums[tile.outputs.start + j] += drive.output(j, probe);
             }

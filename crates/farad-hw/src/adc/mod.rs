@@ -93,6 +93,10 @@ pub trait AdcKind: Send + Sync {
     fn energy_j(&self, spec: &AdcSpec, vref_v: f64, conversion: Conversion) -> f64;
     /// Area of one ADC, um^2.
     fn area_um2(&self, spec: &AdcSpec) -> f64;
+    /// Capacitor on which the converter takes a sample of its own (with its own kT/C noise), fF; `None` if it looks at the column itself.
+    fn sampling_cap_ff(&self, _: &AdcSpec) -> Option<f64> {
+        None
+    }
     /// The comparator makes several decisions one after another, so noise per decision is meaningful.
     fn is_successive(&self) -> bool {
         false
@@ -140,24 +144,35 @@ fn ideal_level(spec: &AdcSpec, k: usize) -> f64 {
 }
 
 /// The transfer of a noise-free converter as a staircase: `staircase[k - 1]` is the lowest input whose code is at
-/// least `k`, so the code is the number of entries not above the input. Ascending; equal entries are missing codes.
+/// least `k`, so the code is the number of entries not above the input. Ascending; equal entries are missing codes. With it come the inputs
+/// that take the skip path.
 ///
 /// Holds for every decision procedure whose code never falls as the input rises: between two levels nothing changes,
 /// so the levels themselves are the only candidates.
 #[must_use]
-pub fn staircase(spec: &AdcSpec, signed: bool, levels: &[i32]) -> Vec<i32> {
+pub fn staircase(spec: &AdcSpec, signed: bool, levels: &[i32]) -> (Vec<i32>, std::ops::Range<i32>) {
     let kind = spec.model();
+    let convert = |v: i32| kind.convert(spec, signed, levels, &mut |level| v >= level);
     let mut candidates = levels.to_vec();
     candidates.sort_unstable();
     candidates.dedup();
     let mut stairs = Vec::with_capacity(levels.len());
+    let mut skips = 0..0;
+    if convert(i32::MIN).skipped {
+        skips = i32::MIN..i32::MAX;
+    }
     for v in candidates {
-        let code = kind.convert(spec, signed, levels, &mut |level| v >= level).code;
-        while stairs.len() < code {
+        let conversion = convert(v);
+        match (skips.is_empty(), conversion.skipped) {
+            (true, true) => skips = v..i32::MAX,
+            (false, false) if skips.end == i32::MAX => skips.end = v,
+            _ => {}
+        }
+        while stairs.len() < conversion.code {
             stairs.push(v);
         }
     }
     stairs.resize(levels.len(), i32::MAX);
-    stairs
+    (stairs, skips)
 }
 

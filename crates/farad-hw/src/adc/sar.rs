@@ -160,6 +160,12 @@ impl AdcKind for Sar {
         spec.area_fixed_um2 + units * spec.area_per_unit_um2
     }
 
+    /// The CDAC. A split one is sampled on the plate of its MSB array, to which the LSB array is one more unit.
+    fn sampling_cap_ff(&self, spec: &AdcSpec) -> Option<f64> {
+        let bits = if self.0 == Cdac::Split { spec.bits - spec.bits / 2 } else { spec.bits };
+        Some(libm::exp2(f64::from(bits)) * spec.unit_cap_ff)
+    }
+
     fn is_successive(&self) -> bool {
         true
     }
