@@ -27,7 +27,7 @@ pub struct Report {
     pub hw: MacroInfo,
     /// What it was fed.
     pub dataset: DatasetInfo,
-    /// Seed of the temporal noise and of the chips.
+    /// Seed of the temporal noise.
     pub seed: u64,
     /// `fast` or `reference`.
     pub engine: String,

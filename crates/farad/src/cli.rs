@@ -4,6 +4,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+/// Heading of the flags that every command takes.
+const GLOBAL: &str = "On every command";
+
 /// Simulates analog charge-domain compute-in-memory macros that run int8 networks bit by bit: accuracy, energy,
 /// cycles, area and utilisation, layer by layer.
 #[derive(Debug, Parser)]
@@ -25,13 +28,14 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// No progress and no notes on standard error, only errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     pub(crate) quiet: bool,
     /// Say more on standard error.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
     pub(crate) verbose: bool,
     /// Colours and rules in the output.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    #[arg(long, global = true,
+        help_heading = GLOBAL, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub(crate) color: Color,
 }
 
@@ -89,7 +93,7 @@ Examples:
   farad run
   farad run --set adc.bits=6 --images 200 --chips 8
   farad run net.tflite --macro my-macro.toml --data cifar-10 --out results
-  farad run net.onnx --data ./pictures:test --pixel-max 1 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225")]
+  farad run net.onnx --data ./pictures --pixel-max 1 --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArg,
@@ -105,7 +109,7 @@ pub(crate) struct RunArgs {
     /// Chips to simulate, each with its own static mismatch.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) chips: u32,
-    /// Seed of the chips and of the temporal noise; the same seed gives the same report.
+    /// Seed of the temporal noise; the chips are the same ones under every seed.
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
     /// How to compute; both give the same numbers.
@@ -237,9 +241,7 @@ pub(crate) struct CompletionsArgs {
 
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            Ok((key.trim().into(), value.trim().into()))
-        }
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.trim().into())),
         _ => Err("expected KEY=VALUE, such as adc.bits=6".into()),
     }
 }
@@ -256,14 +258,8 @@ mod tests {
 
     #[test]
     fn key_value_needs_a_key() {
-        assert_eq!(
-            key_value("adc.bits = 6"),
-            Ok(("adc.bits".into(), "6".into()))
-        );
-        assert_eq!(
-            key_value("adc.range=a=b"),
-            Ok(("adc.range".into(), "a=b".into()))
-        );
+        assert_eq!(key_value("adc.bits = 6"), Ok(("adc.bits".into(), "6".into())));
+        assert_eq!(key_value("adc.range=a=b"), Ok(("adc.range".into(), "a=b".into())));
         assert!(key_value("adc.bits").is_err());
         assert!(key_value("=6").is_err());
     }

@@ -19,16 +19,10 @@ fn wrong_use() {
     bench.refuses(&["fly"], "unrecognized subcommand");
     bench.refuses(&["run", "--images", "0"], "--images");
     bench.refuses(&["run", "--chips", "0"], "--chips");
-    bench.refuses(
-        &["run", "--engine", "slow"],
-        "possible values: fast, reference",
-    );
+    bench.refuses(&["run", "--engine", "slow"], "possible values: fast, reference");
     bench.refuses(&["run", "--set", "adc.bits"], "expected KEY=VALUE");
     bench.refuses(&["run", "--mean", "0.5"], "--std");
-    bench.refuses(
-        &["list", "planet"],
-        "possible values: macro, network, dataset, adc",
-    );
+    bench.refuses(&["list", "planet"], "possible values: macro, network, dataset, adc");
     bench.refuses(&["run", "-q", "-v"], "cannot be used with");
     bench.refuses_in_one_line(&["explain", "E9999"], "no error code `E9999`");
 }
@@ -46,10 +40,7 @@ fn networks() {
         for (name, bytes) in [
             ("empty.onnx", Vec::new()),
             ("noise.onnx", noise(4096)),
-            (
-                "noise.tflite",
-                [b"\x1c\0\0\0TFL3".to_vec(), noise(4096)].concat(),
-            ),
+            ("noise.tflite", [b"\x1c\0\0\0TFL3".to_vec(), noise(4096)].concat()),
             ("half.onnx", whole[..whole.len() / 2].to_vec()),
             ("tail.onnx", whole[whole.len() / 3..].to_vec()),
             ("text.onnx", b"int8, please".to_vec()),
@@ -73,16 +64,12 @@ fn every_truncation_of_a_network_is_refused() {
 #[test]
 fn macro_files() {
     let bench = Bench::new();
-    bench.refuses_in_one_line(
-        &["map", "--macro", "absent.toml"],
-        "neither a file nor one of ideal,",
-    );
+    bench.refuses_in_one_line(&["map", "--macro", "absent.toml"], "neither a file nor one of ideal,");
     bench.refuses_in_one_line(&["map", "--macro", "."], "cannot read macro");
     bench.write("binary.toml", noise(2048));
     bench.refuses_in_one_line(&["map", "--macro", "binary.toml"], "binary.toml");
 
-    let good =
-        "name = 'm'\n[array]\nrows = 64\ncolumns = 64\n[adc]\nkind = 'sar_monotonic'\nbits = 6\n";
+    let good = "name = 'm'\n[array]\nrows = 64\ncolumns = 64\n[adc]\nkind = 'sar_monotonic'\nbits = 6\n";
     bench.write("good.toml", good);
     assert!(
         bench
@@ -109,10 +96,7 @@ fn macro_files() {
         ("[adc]", "[adc"),
     ] {
         bench.write("bad.toml", good.replacen(from, to, 1));
-        let error = bench.refuses(
-            &["run", "--macro", "bad.toml", "--out", "results"],
-            "bad.toml:",
-        );
+        let error = bench.refuses(&["run", "--macro", "bad.toml", "--out", "results"], "bad.toml:");
         assert!(error.starts_with("error[E"), "{to}: {error}");
         bench.refuses(&["map", "--macro", "bad.toml"], "bad.toml:");
     }
@@ -120,11 +104,7 @@ fn macro_files() {
         bench.write("cut.toml", &good[..length]);
         let output = bench.run(&["map", "--macro", "cut.toml"]);
         // Some beginnings are whole macros: `bits = 6` without its newline.
-        assert!(
-            matches!(output.status.code(), Some(0 | 2)),
-            "{:?}",
-            &good[..length]
-        );
+        assert!(matches!(output.status.code(), Some(0 | 2)), "{:?}", &good[..length]);
     }
 }
 
@@ -157,10 +137,7 @@ fn a_code_in_a_message_can_be_explained() {
 fn datasets() {
     let bench = Bench::new();
     let run = |data: &str, expected: &str| {
-        bench.refuses_in_one_line(
-            &["run", "--data", data, "--images", "1", "--out", "results"],
-            expected,
-        );
+        bench.refuses_in_one_line(&["run", "--data", data, "--images", "1", "--out", "results"], expected);
     };
     run("absent", "no dataset `absent`");
     run("./absent", "absent");
@@ -191,10 +168,7 @@ fn datasets() {
 
     bench.write("colour/images.npy", npy("1, 32, 32, 3", &[7; 32 * 32 * 3]));
     bench.write("colour/labels.npy", npy("1,", &[1]));
-    run(
-        "colour",
-        "takes images of 28x28x1, those of `colour` are 32x32x3",
-    );
+    run("colour", "takes images of 28x28x1, those of `colour` are 32x32x3");
 
     bench.write("classes/images.npy", npy("1, 28, 28", &image));
     bench.write("classes/labels.npy", npy("1,", &[10]));
@@ -235,10 +209,7 @@ fn normalisations() {
 fn an_output_directory_that_cannot_be_written() {
     let bench = Bench::new();
     bench.write("taken", "a file");
-    bench.refuses_in_one_line(
-        &["run", "--images", "1", "--out", "taken"],
-        "cannot write into `taken`",
-    );
+    bench.refuses_in_one_line(&["run", "--images", "1", "--out", "taken"], "cannot write into `taken`");
     bench.refuses_in_one_line(
         &["run", "--images", "1", "--out", "taken/below"],
         "cannot write into `taken/below`",

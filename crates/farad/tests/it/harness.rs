@@ -48,12 +48,7 @@ impl Bench {
     /// Standard output of a run that must succeed.
     pub(crate) fn stdout(&self, args: &[&str]) -> String {
         let output = self.run(args);
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{args:?}: {}",
-            text(&output.stderr)
-        );
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));
         text(&output.stdout)
     }
 
@@ -97,8 +92,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 
 /// The bundled network's file.
 pub(crate) fn bundled_network() -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../networks/pretrained/fashion-mnist-cnn-int8.onnx");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../networks/pretrained/fashion-mnist-cnn-int8.onnx");
     fs::read(path).unwrap()
 }
 
@@ -118,9 +112,9 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            collect(&path, files)
+            collect(&path, files);
         } else {
-            files.push(path)
+            files.push(path);
         }
     }
 }

@@ -8,9 +8,7 @@ use std::path::Path;
 /// Compares with `tests/golden/NAME`; `UPDATE_GOLDEN=1` writes it instead.
 #[track_caller]
 fn assert_golden(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, actual).unwrap();
     }
@@ -45,20 +43,14 @@ fn the_bundled_network_inspected() {
 }
 
 #[test]
+fn the_help_of_run() {
+    assert_golden("help.txt", &Bench::new().stdout(&["run", "--help"]));
+}
+
+#[test]
 fn threads_change_nothing() {
     let bench = Bench::new();
-    let args = |threads| {
-        [
-            "--images",
-            "12",
-            "--chips",
-            "2",
-            "--seed",
-            "5",
-            "--threads",
-            threads,
-        ]
-    };
+    let args = |threads| ["--images", "12", "--chips", "2", "--seed", "5", "--threads", threads];
     let one = report(&bench, &args("1"));
     assert_eq!(one, report(&bench, &args("2")));
     assert_eq!(one["dataset"]["images"], 12);
@@ -68,16 +60,7 @@ fn threads_change_nothing() {
 #[test]
 fn the_seed_decides_the_noise() {
     let bench = Bench::new();
-    let noisy = |seed| {
-        [
-            "--images",
-            "4",
-            "--seed",
-            seed,
-            "--set",
-            "noise.comparator_lsb=2",
-        ]
-    };
+    let noisy = |seed| ["--images", "4", "--seed", seed, "--set", "noise.comparator_lsb=2"];
     let first = report(&bench, &noisy("1"));
     assert_eq!(first["layers"], report(&bench, &noisy("1"))["layers"]);
     assert_ne!(first["layers"], report(&bench, &noisy("2"))["layers"]);
@@ -98,10 +81,7 @@ fn both_engines_give_the_same_report() {
 #[test]
 fn a_lossless_macro_is_exact() {
     let report = report(&Bench::new(), &["--images", "30", "--macro", "ideal"]);
-    assert_eq!(
-        report["accuracy"]["top1"],
-        report["accuracy"]["top1_digital"]
-    );
+    assert_eq!(report["accuracy"]["top1"], report["accuracy"]["top1_digital"]);
     for layer in report["layers"].as_array().unwrap() {
         assert!(layer["sqnr_db"].is_null(), "{layer}");
         assert_eq!(layer["clip_rate"], 0.0);
@@ -121,10 +101,7 @@ fn one_key_moves_accuracy_energy_cycles_and_area() {
         "/totals/area_mm2",
         "/layers/0/sqnr_db",
     ] {
-        assert!(
-            number(&four, pointer) < number(&eight, pointer),
-            "{pointer}"
-        );
+        assert!(number(&four, pointer) < number(&eight, pointer), "{pointer}");
     }
 }
 
@@ -132,12 +109,7 @@ fn one_key_moves_accuracy_energy_cycles_and_area() {
 fn a_report_adds_up() {
     let report = report(&Bench::new(), &["--images", "3"]);
     let layers = report["layers"].as_array().unwrap();
-    let sum = |name: &str| {
-        layers
-            .iter()
-            .map(|l| l[name].as_u64().unwrap())
-            .sum::<u64>()
-    };
+    let sum = |name: &str| layers.iter().map(|l| l[name].as_u64().unwrap()).sum::<u64>();
     assert_eq!(report["network"]["macs"], sum("macs"));
     assert_eq!(report["network"]["params"], sum("params"));
     assert_eq!(report["network"]["bops"], sum("bops"));
@@ -150,10 +122,7 @@ fn a_report_adds_up() {
         .map(|j| j.as_f64().unwrap())
         .sum();
     let total_j = report["per_image"]["energy_j"].as_f64().unwrap();
-    assert!(
-        (energy_j - total_j).abs() < 1e-12 * total_j,
-        "{energy_j} {total_j}"
-    );
+    assert!((energy_j - total_j).abs() < 1e-12 * total_j, "{energy_j} {total_j}");
     for layer in layers {
         let lost: f64 = layer["lost"]
             .as_object()
@@ -171,13 +140,8 @@ fn a_report_adds_up() {
 #[test]
 fn out_holds_the_report_that_json_prints() {
     let bench = Bench::new();
-    let printed = bench.stdout(&[
-        "run", "--images", "2", "--chips", "2", "--json", "--out", "results",
-    ]);
-    assert_eq!(
-        fs::read_to_string(bench.path("results/report.json")).unwrap(),
-        printed
-    );
+    let printed = bench.stdout(&["run", "--images", "2", "--chips", "2", "--json", "--out", "results"]);
+    assert_eq!(fs::read_to_string(bench.path("results/report.json")).unwrap(), printed);
     let names: Vec<String> = bench
         .files()
         .iter()
@@ -212,9 +176,6 @@ fn map_speaks_json() {
     assert_eq!(layers.len(), 4);
     assert_eq!(
         map["totals"]["cycles"],
-        layers
-            .iter()
-            .map(|l| l["cycles"].as_u64().unwrap())
-            .sum::<u64>()
+        layers.iter().map(|l| l["cycles"].as_u64().unwrap()).sum::<u64>()
     );
 }

@@ -8,11 +8,7 @@ use std::process::{Command, Stdio};
 #[test]
 fn results_go_to_standard_output_alone() {
     let output = Bench::new().run(&["run", "--images", "2"]);
-    assert_eq!(
-        text(&output.stderr),
-        "",
-        "no progress bar without a terminal"
-    );
+    assert_eq!(text(&output.stderr), "", "no progress bar without a terminal");
     assert!(text(&output.stdout).starts_with("network "));
     assert!(!text(&output.stdout).contains('\u{1b}'));
 }
@@ -28,18 +24,8 @@ fn verbose_says_more_on_standard_error() {
 #[test]
 fn colour_is_the_users_choice() {
     let bench = Bench::new();
-    assert!(
-        bench
-            .stdout(&["list", "adc", "--color", "always"])
-            .contains('\u{1b}')
-    );
-    let bad = |color| {
-        text(
-            &bench
-                .run(&["map", "--set", "adc.bits=40", "--color", color])
-                .stderr,
-        )
-    };
+    assert!(bench.stdout(&["list", "adc", "--color", "always"]).contains('\u{1b}'));
+    let bad = |color| text(&bench.run(&["map", "--set", "adc.bits=40", "--color", color]).stderr);
     assert!(bad("always").contains('\u{1b}'));
     for color in ["auto", "never"] {
         assert!(!bad(color).contains('\u{1b}'));
@@ -49,15 +35,7 @@ fn colour_is_the_users_choice() {
 #[test]
 fn every_command_explains_itself() {
     let bench = Bench::new();
-    for command in [
-        "run",
-        "map",
-        "inspect",
-        "list",
-        "check",
-        "explain",
-        "completions",
-    ] {
+    for command in ["run", "map", "inspect", "list", "check", "explain", "completions"] {
         let help = bench.stdout(&[command, "--help"]);
         assert!(help.contains("Examples:\n"), "{command}");
         assert!(help.contains(&format!("farad {command}")), "{command}");
@@ -71,10 +49,7 @@ fn completions_know_the_commands() {
     let bench = Bench::new();
     for shell in ["bash", "zsh", "fish"] {
         let script = bench.stdout(&["completions", shell]);
-        assert!(
-            script.contains("inspect") && script.contains("pixel-max"),
-            "{shell}"
-        );
+        assert!(script.contains("inspect") && script.contains("pixel-max"), "{shell}");
     }
 }
 
@@ -98,9 +73,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 fn the_first_interrupt_stops_with_a_partial_report() {
     let bench = Bench::new();
     // Far more chips than are done before the signal arrives.
-    let args = [
-        "run", "-v", "--images", "2", "--chips", "1000000", "--out", "results",
-    ];
+    let args = ["run", "-v", "--images", "2", "--chips", "1000000", "--out", "results"];
     let mut child = bench
         .command(&args)
         .stdout(Stdio::piped())
@@ -125,16 +98,11 @@ fn the_first_interrupt_stops_with_a_partial_report() {
     notes.read_to_string(&mut rest).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{rest}");
-    assert!(
-        text(&output.stdout).starts_with("PARTIAL"),
-        "{}",
-        text(&output.stdout)
-    );
+    assert!(text(&output.stdout).starts_with("PARTIAL"), "{}", text(&output.stdout));
     assert!(rest.contains("stopping after the running batch"), "{rest}");
     assert!(rest.contains("the results are partial"), "{rest}");
     let json: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(bench.path("results/report.json")).unwrap())
-            .unwrap();
+        serde_json::from_str(&fs::read_to_string(bench.path("results/report.json")).unwrap()).unwrap();
     assert_eq!(json["partial"], true);
     let chips = json["accuracy"]["chips"].as_array().unwrap().len() as u64;
     assert!(
