@@ -6,7 +6,7 @@ use farad_core::draw::NoiseKey;
 use farad_kernels::adc::{AdcTable, CountTable, LaneIds, Noise, Slot, convert_counts, convert_planes};
 use farad_kernels::charge::{Charges, Column, Tables, charges};
 use farad_kernels::pack::{Layout, Packed};
-use farad_kernels::{Isa, LANES};
+use farad_kernels::{Isa, LANES, Lanes};
 use std::hint::black_box;
 
 /// Blocks in hand; with their planes they fit the first-level cache at 128 rows.
@@ -48,7 +48,7 @@ fn transfer(gain: f32) -> Transfer {
 
 fn bench(c: &mut Criterion) {
     let adc = adc();
-    let ids = LaneIds::default();
+    let ids = [LaneIds::default(); BLOCKS];
     for &isa in Isa::available() {
         let mut group = c.benchmark_group(isa.name());
         group.throughput(Throughput::Elements((BLOCKS * SLOTS * LANES * 8) as u64));
@@ -73,11 +73,13 @@ fn bench(c: &mut Criterion) {
                 for (s, column) in bits.iter().enumerate() {
                     let noise = noise(s as u32);
                     let slot = Slot { transfer: transfer(32.0), adc: &adc, noise: Some(&noise) };
-                    for block in 0..BLOCKS {
-                        let mut q = Charges::default();
-                        charges(isa, column, &x, block, &mut q);
-                        black_box(convert_planes(isa, &slot, &ids, &q, None));
+                    let mut q = [Charges::default(); BLOCKS];
+                    let mut sums = [Lanes::default(); BLOCKS];
+                    for (block, q) in q.iter_mut().enumerate() {
+                        charges(isa, column, &x, block, q);
                     }
+                    convert_planes(isa, &slot, &ids, &q, &mut sums, None);
+                    black_box(sums);
                 }
             });
         });
@@ -99,11 +101,13 @@ fn bench(c: &mut Criterion) {
                     for (s, column) in columns.iter().enumerate() {
                         let noise = noise(s as u32);
                         let slot = Slot { transfer: transfer(0.05), adc: &adc, noise: noisy.then_some(&noise) };
-                        for block in 0..BLOCKS {
-                            let mut q = Charges::default();
-                            charges(isa, column, &x, block, &mut q);
-                            black_box(convert_planes(isa, &slot, &ids, &q, None));
+                        let mut q = [Charges::default(); BLOCKS];
+                        let mut sums = [Lanes::default(); BLOCKS];
+                        for (block, q) in q.iter_mut().enumerate() {
+                            charges(isa, column, &x, block, q);
                         }
+                        convert_planes(isa, &slot, &ids, &q, &mut sums, None);
+                        black_box(sums);
                     }
                 });
             });

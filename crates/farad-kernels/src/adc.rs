@@ -1,10 +1,11 @@
 //! Charge to code: transfer, noise, quantisation, and the sum over input planes.
 
 use crate::charge::Charges;
+use crate::isa::portable;
 use crate::{Isa, LANES, Lanes};
 use farad_core::axis::{SIGMA_BINS, Transfer, add_noise, half_range, lsb_log2, lsb_steps, sigma_bin};
 use farad_core::draw::NoiseKey;
-use farad_core::philox::round_keys;
+use farad_core::philox::{M0, M1, round_keys};
 
 /// The staircase of one ADC, by bucket: the code at a bucket's start, and where inside the bucket it rises.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,46 +109,86 @@ pub struct Inputs {
     pub noisy: [[i16; LANES]; 8],
 }
 
-/// Converts the charges of eight bit planes and returns `sum over planes of 2^plane * code`, codes counted from 0.
-/// Evaluation `i` uses half `i` of the slot's draw block. `seen`, if given, receives the ADC inputs.
-pub fn convert_planes(isa: Isa, slot: &Slot, ids: &LaneIds, charges: &Charges, seen: Option<&mut Inputs>) -> Lanes<i32> {
+/// Blocks that [`convert_planes`] takes at once, so that their chains of dependent instructions overlap.
+pub const GROUP: usize = 4;
+
+/// Converts the charges of eight bit planes of up to [`GROUP`] blocks: `sums[block]` becomes `sum over planes of 2^plane * code`, codes
+/// counted from 0. Evaluation `i` uses half `i` of the slot's draw block. `seen`, if given, receives the ADC inputs.
+///
+/// # Panics
+/// If there are more blocks than a group, or the slices differ in length.
+pub fn convert_planes(
+    isa: Isa,
+    slot: &Slot,
+    ids: &[LaneIds],
+    charges: &[Charges],
+    sums: &mut [Lanes<i32>],
+    seen: Option<&mut [Inputs]>,
+) {
+    assert!(ids.len() <= GROUP && charges.len() == ids.len() && sums.len() == ids.len());
+    assert!(seen.as_ref().is_none_or(|seen| seen.len() == ids.len()));
     #[cfg(target_arch = "x86_64")]
     if isa == Isa::Avx512 && slot.adc.bits <= 8 && slot.adc.rises.len() <= 4 {
         // SAFETY: the features were detected.
-        return unsafe { avx512::convert_planes(slot, ids, charges, seen) };
+        unsafe { avx512::convert_planes(slot, ids, charges, sums, seen) };
+        return;
     }
-    let _ = isa;
-    convert_planes_scalar(slot, ids, charges, seen)
+    let mut seen = seen;
+    for (block, sums) in sums.iter_mut().enumerate() {
+        let seen = seen.as_mut().map(|seen| &mut seen[block]);
+        *sums = convert_planes_portable(isa, slot, &ids[block], &charges[block], seen);
+    }
 }
 
-fn convert_planes_scalar(slot: &Slot, ids: &LaneIds, charges: &Charges, seen: Option<&mut Inputs>) -> Lanes<i32> {
-    let bits = slot.adc.bits;
-    let mut inputs = Inputs::default();
-    for plane in 0..8 {
-        for lane in 0..LANES {
-            inputs.clean[plane][lane] = slot.transfer.apply(charges[plane].0[lane] as f32);
-        }
-    }
-    inputs.noisy = inputs.clean;
-    if let Some(noise) = slot.noise {
-        for lane in 0..LANES {
-            let draws = noise.key.draws(noise.slot, ids.position.0[lane], ids.image.0[lane], 0);
-            for plane in 0..8 {
-                let v = inputs.clean[plane][lane];
-                inputs.noisy[plane][lane] = add_noise(v, noise.sigma[sigma_bin(v, bits)], draws[plane]);
+portable! {
+    fn convert_planes_portable(slot: &Slot, ids: &LaneIds, charges: &Charges, seen: Option<&mut Inputs>) -> Lanes<i32> {
+        let bits = slot.adc.bits;
+        let mut inputs = Inputs::default();
+        for plane in 0..8 {
+            for lane in 0..LANES {
+                inputs.clean[plane][lane] = slot.transfer.apply(charges[plane].0[lane] as f32);
             }
         }
+        inputs.noisy = inputs.clean;
+        if let Some(noise) = slot.noise {
+            let draws = philox(noise, ids);
+            for plane in 0..8 {
+                for lane in 0..LANES {
+                    let v = inputs.clean[plane][lane];
+                    let draw = (draws[plane / 2][lane] >> (16 * (plane % 2))) as u16;
+                    inputs.noisy[plane][lane] = add_noise(v, noise.sigma[sigma_bin(v, bits)], draw);
+                }
+            }
+        }
+        let mut sums = Lanes::default();
+        for plane in 0..8 {
+            for lane in 0..LANES {
+                sums.0[lane] += i32::from(slot.adc.code(inputs.noisy[plane][lane])) << plane;
+            }
+        }
+        if let Some(seen) = seen {
+            *seen = inputs;
+        }
+        sums
     }
-    let mut sums = Lanes::default();
-    for plane in 0..8 {
+}
+
+/// [`farad_core::philox::philox4x32`] for each lane, in a form that compilers vectorise.
+#[inline(always)]
+fn philox(noise: &Noise, ids: &LaneIds) -> [[u32; LANES]; 4] {
+    let mut c = [[noise.slot; LANES], ids.position.0, [noise.key.site; LANES], ids.image.0];
+    for [k0, k1] in noise.round_keys {
+        let [c0, c1, c2, c3] = &mut c;
         for lane in 0..LANES {
-            sums.0[lane] += i32::from(slot.adc.code(inputs.noisy[plane][lane])) << plane;
+            let p0 = u64::from(M0) * u64::from(c0[lane]);
+            let p1 = u64::from(M1) * u64::from(c2[lane]);
+            c0[lane] = (p1 >> 32) as u32 ^ c1[lane] ^ k0;
+            c2[lane] = (p0 >> 32) as u32 ^ c3[lane] ^ k1;
+            c1[lane] = p1 as u32;
+            c3[lane] = p0 as u32;
         }
     }
-    if let Some(seen) = seen {
-        *seen = inputs;
-    }
-    sums
+    c
 }
 
 /// The codes of a noise-free slot whose charges are counts from 0 to 255, as one table.
@@ -174,14 +215,19 @@ pub fn convert_counts(isa: Isa, table: &CountTable, counts: &Charges) -> Lanes<i
         // SAFETY: the features were detected.
         return unsafe { avx512::convert_counts(table, counts) };
     }
-    let _ = isa;
-    let mut sums = Lanes::default();
-    for (plane, counts) in counts.iter().enumerate() {
-        for lane in 0..LANES {
-            sums.0[lane] += i32::from(table.0[(counts.0[lane] & 255) as usize]) << plane;
+    convert_counts_portable(isa, table, counts)
+}
+
+portable! {
+    fn convert_counts_portable(table: &CountTable, counts: &Charges) -> Lanes<i32> {
+        let mut sums = Lanes::default();
+        for (plane, counts) in counts.iter().enumerate() {
+            for lane in 0..LANES {
+                sums.0[lane] += i32::from(table.0[(counts.0[lane] & 255) as usize]) << plane;
+            }
         }
+        sums
     }
-    sums
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -241,12 +287,13 @@ mod tests {
             }
             let slot = Slot { transfer: Transfer { offset, gain, quadratic }, adc: &table, noise: noisy.then_some(&noise) };
             let mut seen = Inputs::default();
-            let expected = convert_planes(Isa::Scalar, &slot, &ids, &charges, Some(&mut seen));
+            let expected = convert_planes_portable(Isa::Scalar, &slot, &ids, &charges, Some(&mut seen));
             for &isa in Isa::available() {
-                let mut also = Inputs::default();
-                prop_assert_eq!(convert_planes(isa, &slot, &ids, &charges, Some(&mut also)), expected);
-                prop_assert_eq!(also, seen);
-                prop_assert_eq!(convert_planes(isa, &slot, &ids, &charges, None), expected);
+                let (mut also, mut sums) = ([Inputs::default(); 3], [Lanes::default(); 3]);
+                convert_planes(isa, &slot, &[ids; 3], &[charges; 3], &mut sums, Some(&mut also));
+                prop_assert_eq!((sums, also), ([expected; 3], [seen; 3]));
+                convert_planes(isa, &slot, &[ids; 3], &[charges; 3], &mut sums, None);
+                prop_assert_eq!(sums, [expected; 3]);
             }
         }
 
@@ -259,7 +306,8 @@ mod tests {
             for (p, plane) in counts.iter_mut().enumerate() {
                 plane.0 = std::array::from_fn(|lane| (seed >> (p + lane)) as i32 & 255);
             }
-            let expected = convert_planes(Isa::Scalar, &Slot { transfer, adc: &adc, noise: None }, &LaneIds::default(), &counts, None);
+            let slot = Slot { transfer, adc: &adc, noise: None };
+            let expected = convert_planes_portable(Isa::Scalar, &slot, &LaneIds::default(), &counts, None);
             for &isa in Isa::available() {
                 prop_assert_eq!(convert_counts(isa, &table, &counts), expected);
             }

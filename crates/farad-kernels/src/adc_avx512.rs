@@ -1,9 +1,9 @@
-//! AVX-512 form of the ADC. Every step computes exactly what `convert_planes_scalar` does, 32 conversions to the vector: lane
+//! AVX-512 form of the ADC. Every step computes exactly what `convert_planes_portable` does, 32 conversions to the vector: lane
 //! `2 p + h` of vector `w` is plane `2 w + h` of position `p`, which is also how a Philox word splits into two draws.
 
-use super::{CountTable, Inputs, LANES, LaneIds, Lanes, Noise, Slot};
+use super::{CountTable, GROUP, Inputs, LANES, LaneIds, Lanes, Noise, Slot};
 use crate::charge::Charges;
-use farad_core::axis::Transfer;
+use farad_core::axis::{Transfer, lsb_log2};
 use farad_core::normal::quantile_table;
 use farad_core::philox::{M0, M1};
 use std::arch::x86_64::*;
@@ -16,6 +16,7 @@ const ODD: __mmask32 = 0xaaaa_aaaa;
 struct Bytes256([__m512i; 4]);
 
 impl Bytes256 {
+    #[inline]
     #[target_feature(enable = "avx512f")]
     fn load(bytes: &[u8]) -> Self {
         assert!(bytes.len() >= 256);
@@ -23,6 +24,7 @@ impl Bytes256 {
         Self(std::array::from_fn(|i| unsafe { _mm512_loadu_si512(bytes.as_ptr().add(64 * i).cast()) }))
     }
 
+    #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     fn at(&self, index: __m512i) -> __m512i {
         let [a, b, c, d] = self.0;
@@ -37,12 +39,14 @@ impl Bytes256 {
 struct Words128([__m512i; 4]);
 
 impl Words128 {
+    #[inline]
     #[target_feature(enable = "avx512f")]
     fn load(words: &[i16; 128]) -> Self {
         // SAFETY: 128 words are four unaligned 64-byte loads.
         Self(std::array::from_fn(|i| unsafe { _mm512_loadu_si512(words.as_ptr().add(32 * i).cast()) }))
     }
 
+    #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn at(&self, index: __m512i, high_half: __mmask32) -> __m512i {
         let [a, b, c, d] = self.0;
@@ -52,12 +56,14 @@ impl Words128 {
     }
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn interleave(even: __m512i, odd: __m512i) -> __m512i {
     _mm512_mask_blend_epi16(ODD, even, _mm512_slli_epi32::<16>(odd))
 }
 
 /// ADC inputs of two planes.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
 fn apply(transfer: &Transfer, even: &Lanes<i32>, odd: &Lanes<i32>) -> __m512i {
     let [even, odd] = [even, odd].map(|charges| {
@@ -80,6 +86,7 @@ fn apply(transfer: &Transfer, even: &Lanes<i32>, odd: &Lanes<i32>) -> __m512i {
 ///
 /// Even and odd lanes run apart, each number in the low half of a 64-bit lane: a product then leaves its low word where the next
 /// round reads it, and what is above is never looked at.
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn philox(noise: &Noise, ids: &LaneIds) -> [__m512i; 4] {
     // SAFETY: `Lanes` is 64 bytes and aligned.
@@ -110,6 +117,7 @@ fn philox(noise: &Noise, ids: &LaneIds) -> [__m512i; 4] {
 }
 
 /// [`farad_core::normal::z_q12`] of 32 draws, split into magnitude and sign mask (all ones where positive).
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn quantile(u: __m512i, base: &Words128, fall: &Words128) -> (__m512i, __m512i) {
     let sign = _mm512_srai_epi16::<15>(u);
@@ -128,30 +136,46 @@ fn quantile(u: __m512i, base: &Words128, fall: &Words128) -> (__m512i, __m512i) 
 /// See [`super::convert_planes`].
 ///
 /// # Safety
-/// Needs the features below; the ADC has at most 8 bits.
+/// Needs the features below; the ADC has at most 8 bits and the slices are as [`super::convert_planes`] asserts.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")]
-pub(super) unsafe fn convert_planes(slot: &Slot, ids: &LaneIds, charges: &Charges, seen: Option<&mut Inputs>) -> Lanes<i32> {
-    let mut v: [__m512i; 4] =
-        std::array::from_fn(|w| apply(&slot.transfer, &charges[2 * w], &charges[2 * w + 1]));
-    let clean = v;
+pub(super) unsafe fn convert_planes(
+    slot: &Slot,
+    ids: &[LaneIds],
+    charges: &[Charges],
+    sums: &mut [Lanes<i32>],
+    mut seen: Option<&mut [Inputs]>,
+) {
+    // The draws come first: they depend on nothing, so those of several blocks are in flight together.
+    let mut draws = [[_mm512_setzero_si512(); 4]; GROUP];
     if let Some(noise) = slot.noise {
-        v = add_noise(noise, slot.adc.bits, ids, v);
+        for (draws, ids) in draws.iter_mut().zip(ids) {
+            *draws = philox(noise, ids);
+        }
     }
-    if let Some(seen) = seen {
-        store(&clean, &mut seen.clean);
-        store(&v, &mut seen.noisy);
+    for (block, sums) in sums.iter_mut().enumerate() {
+        let q = &charges[block];
+        let mut v: [__m512i; 4] = std::array::from_fn(|w| apply(&slot.transfer, &q[2 * w], &q[2 * w + 1]));
+        let clean = v;
+        if let Some(noise) = slot.noise {
+            v = add_noise(noise, slot.adc.bits, &draws[block], v);
+        }
+        if let Some(seen) = seen.as_mut() {
+            store(&clean, &mut seen[block].clean);
+            store(&v, &mut seen[block].noisy);
+        }
+        *sums = codes_to_sums(slot, v);
     }
-    codes_to_sums(slot, v)
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn add_noise(noise: &Noise, bits: u32, ids: &LaneIds, v: [__m512i; 4]) -> [__m512i; 4] {
+fn add_noise(noise: &Noise, bits: u32, draws: &[__m512i; 4], v: [__m512i; 4]) -> [__m512i; 4] {
     let table = quantile_table();
     let (base, fall) = (Words128::load(&table.base), Words128::load(&table.fall));
-    let draws = philox(noise, ids);
     // SAFETY: 32 words are one unaligned 64-byte load.
     let sigmas = unsafe { _mm512_loadu_si512(noise.sigma.as_ptr().cast()) };
-    let shift = _mm_cvtsi32_si128(bits as i32 + 1);
+    let shift = _mm_cvtsi32_si128((bits + lsb_log2(bits)) as i32 - 5);
     std::array::from_fn(|w| {
         let (magnitude, sign) = quantile(draws[w], &base, &fall);
         // The quantile is odd: apply its sign first, since rounding is not. The lower half of the draws is negative.
@@ -163,6 +187,7 @@ fn add_noise(noise: &Noise, bits: u32, ids: &LaneIds, v: [__m512i; 4]) -> [__m51
     })
 }
 
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
 fn codes_to_sums(slot: &Slot, v: [__m512i; 4]) -> Lanes<i32> {
     let adc = slot.adc;
@@ -202,6 +227,7 @@ fn codes_to_sums(slot: &Slot, v: [__m512i; 4]) -> Lanes<i32> {
 ///
 /// # Safety
 /// Needs the features below.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
 pub(super) unsafe fn convert_counts(table: &CountTable, counts: &Charges) -> Lanes<i32> {
     let table = Bytes256::load(&table.0);
@@ -230,6 +256,7 @@ pub(super) unsafe fn convert_counts(table: &CountTable, counts: &Charges) -> Lan
     out
 }
 
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn store(v: &[__m512i; 4], to: &mut [[i16; LANES]; 8]) {
     for (w, &v) in v.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Charge of one conversion slot: the sum of its cells' charges over the rows whose input bit is one.
 
+use crate::isa::portable;
 use crate::pack::{FIVE, Layout, Packed};
 use crate::{Isa, LANES, Lanes, Words};
 
@@ -88,7 +89,7 @@ pub fn charges(isa: Isa, column: &Column, packed: &Packed, block: usize, out: &m
                 unsafe { avx512::count(bits, planes, out) };
                 return;
             }
-            count(bits, planes, out);
+            count(isa, bits, planes, out);
         }
         Column::Tables(Tables::Fives { sums, widen_every }) => {
             assert_eq!((packed.layout(), sums.len()), (Layout::Fives, packed.groups()));
@@ -99,49 +100,56 @@ pub fn charges(isa: Isa, column: &Column, packed: &Packed, block: usize, out: &m
                 unsafe { avx512::look_up(sums, *widen_every, index, out) };
                 return;
             }
-            let _ = (isa, widen_every);
-            look_up_fives(sums, index, out);
+            let _ = widen_every;
+            look_up_fives(isa, sums, index, out);
         }
         Column::Tables(Tables::Eights(tables)) => {
             assert_eq!((packed.layout(), tables.len()), (Layout::Eights, packed.groups()));
-            look_up_eights(tables, &packed.eights[block * tables.len()..][..tables.len()], out);
+            let index = &packed.eights[block * tables.len()..][..tables.len()];
+            look_up_eights(isa, tables, index, out);
         }
     }
 }
 
-fn count(bits: &[u32], planes: &[Lanes<u32>], out: &mut Charges) {
-    for (plane, out) in planes.chunks_exact(bits.len()).zip(out) {
-        let mut sums = [0i32; LANES];
-        for (word, &w) in plane.iter().zip(bits) {
-            for lane in 0..LANES {
-                sums[lane] += (word.0[lane] & w).count_ones() as i32;
+portable! {
+    fn count(bits: &[u32], planes: &[Lanes<u32>], out: &mut Charges) {
+        for (plane, out) in planes.chunks_exact(bits.len()).zip(out) {
+            let mut sums = [0i32; LANES];
+            for (word, &w) in plane.iter().zip(bits) {
+                for lane in 0..LANES {
+                    sums[lane] += (word.0[lane] & w).count_ones() as i32;
+                }
             }
-        }
-        out.0 = sums;
-    }
-}
-
-fn look_up_fives(sums: &[Words], index: &[Words], out: &mut Charges) {
-    *out = Charges::default();
-    for (table, index) in sums.iter().zip(index.chunks_exact(4)) {
-        for pair in 0..4 {
-            for lane in 0..LANES {
-                out[2 * pair].0[lane] += i32::from(table.0[index[pair].0[2 * lane] as usize & 31]);
-                out[2 * pair + 1].0[lane] += i32::from(table.0[index[pair].0[2 * lane + 1] as usize & 31]);
-            }
+            out.0 = sums;
         }
     }
 }
 
-fn look_up_eights(tables: &[[i32; 256]], index: &[[[u8; LANES]; 8]], out: &mut Charges) {
-    for plane in 0..8 {
-        let mut sums = [0i32; LANES];
-        for (table, index) in tables.iter().zip(index) {
-            for lane in 0..LANES {
-                sums[lane] += table[usize::from(index[plane][lane])];
+portable! {
+    fn look_up_fives(sums: &[Words], index: &[Words], out: &mut Charges) {
+        *out = Charges::default();
+        for (table, index) in sums.iter().zip(index.chunks_exact(4)) {
+            for pair in 0..4 {
+                for lane in 0..LANES {
+                    out[2 * pair].0[lane] += i32::from(table.0[index[pair].0[2 * lane] as usize & 31]);
+                    out[2 * pair + 1].0[lane] += i32::from(table.0[index[pair].0[2 * lane + 1] as usize & 31]);
+                }
             }
         }
-        out[plane].0 = sums;
+    }
+}
+
+portable! {
+    fn look_up_eights(tables: &[[i32; 256]], index: &[[[u8; LANES]; 8]], out: &mut Charges) {
+        for plane in 0..8 {
+            let mut sums = [0i32; LANES];
+            for (table, index) in tables.iter().zip(index) {
+                for lane in 0..LANES {
+                    sums[lane] += table[usize::from(index[plane][lane])];
+                }
+            }
+            out[plane].0 = sums;
+        }
     }
 }
 

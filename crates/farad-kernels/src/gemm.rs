@@ -1,6 +1,7 @@
 //! Unsigned bytes times signed bytes into 32-bit sums: the exact accumulators of a layer.
 
 use crate::Isa;
+use crate::isa::portable;
 
 /// Outputs computed together.
 const WIDTH: usize = 16;
@@ -64,13 +65,18 @@ pub fn multiply(isa: Isa, weights: &Weights, x: &[u8], out: &mut [i32]) {
             out.copy_from_slice(&sums[..out.len()]);
             continue;
         }
-        let _ = isa;
-        for (w, x) in block.iter().zip(x.chunks_exact(DEPTH)) {
+        multiply_block(isa, block, x, &mut sums);
+        out.copy_from_slice(&sums[..out.len()]);
+    }
+}
+
+portable! {
+    fn multiply_block(weights: &[[[i8; DEPTH]; WIDTH]], x: &[u8], sums: &mut [i32; WIDTH]) {
+        for (w, x) in weights.iter().zip(x.chunks_exact(DEPTH)) {
             for (sum, w) in sums.iter_mut().zip(w) {
                 *sum += (0..DEPTH).map(|i| i32::from(x[i]) * i32::from(w[i])).sum::<i32>();
             }
         }
-        out.copy_from_slice(&sums[..out.len()]);
     }
 }
 

@@ -7,17 +7,20 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// Portable Rust.
     Scalar,
+    /// The same portable Rust, compiled for AVX2, BMI and POPCNT (x86-64-v3).
+    Avx2,
     /// AVX-512 F, BW, DQ, VL, VBMI, VNNI, VPOPCNTDQ, BITALG and GFNI (Ice Lake, Zen 4 and later).
     Avx512,
 }
 
 impl Isa {
-    /// The best that this CPU has; `FARAD_ISA=scalar` in the environment keeps to portable code.
+    /// The best that this CPU has; `FARAD_ISA=scalar` or `avx2` in the environment keeps to less.
     #[must_use]
     pub fn detect() -> Self {
         static ISA: OnceLock<Isa> = OnceLock::new();
         *ISA.get_or_init(|| {
-            if std::env::var_os("FARAD_ISA").is_some_and(|v| v == "scalar") { Self::Scalar } else { Self::best() }
+            let wish = std::env::var("FARAD_ISA").unwrap_or_default();
+            Self::available().iter().copied().find(|isa| isa.name() == wish).unwrap_or_else(Self::best)
         })
     }
 
@@ -32,7 +35,15 @@ impl Isa {
             && is_x86_feature_detected!("avx512vpopcntdq")
             && is_x86_feature_detected!("avx512bitalg")
             && is_x86_feature_detected!("gfni");
-        if all { Self::Avx512 } else { Self::Scalar }
+        let v3 = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt");
+        match (all, v3) {
+            (true, true) => Self::Avx512,
+            (_, true) => Self::Avx2,
+            _ => Self::Scalar,
+        }
     }
 
     #[cfg(not(target_arch = "x86_64"))]
@@ -44,7 +55,8 @@ impl Isa {
     #[must_use]
     pub fn available() -> &'static [Isa] {
         match Self::best() {
-            Self::Avx512 => &[Self::Scalar, Self::Avx512],
+            Self::Avx512 => &[Self::Scalar, Self::Avx2, Self::Avx512],
+            Self::Avx2 => &[Self::Scalar, Self::Avx2],
             Self::Scalar => &[Self::Scalar],
         }
     }
@@ -54,7 +66,36 @@ impl Isa {
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
     }
 }
+
+/// Defines a portable function that is compiled twice, for the baseline and for [`Isa::Avx2`], and picks by its first argument.
+macro_rules! portable {
+    ($(#[$attribute:meta])* fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
+        $(#[$attribute])*
+        fn $name(isa: $crate::Isa, $($arg: $type),*) $(-> $result)? {
+            #[inline(always)]
+            fn baseline($($arg: $type),*) $(-> $result)? $body
+
+            /// # Safety
+            /// Needs the features below.
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+            unsafe fn avx2($($arg: $type),*) $(-> $result)? {
+                baseline($($arg),*)
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            if isa != $crate::Isa::Scalar {
+                // SAFETY: every level above the baseline includes these features, which were detected.
+                return unsafe { avx2($($arg),*) };
+            }
+            let _ = isa;
+            baseline($($arg),*)
+        }
+    };
+}
+pub(crate) use portable;

@@ -1,5 +1,6 @@
 //! Ones that drive each wordline: what the array's energy depends on.
 
+use crate::isa::portable;
 use crate::{Isa, LANES};
 
 /// Ones on each row over all input planes of a block: `out[row]` is the sum of the ones of `rows[lane * stride + row]` over sixteen lanes.
@@ -14,11 +15,10 @@ pub fn count(isa: Isa, rows: &[u8], stride: usize, out: &mut [u8]) {
         unsafe { count_avx512(rows, stride, out) };
         return;
     }
-    let _ = isa;
-    count_rows(rows, stride, out);
+    count_portable(isa, rows, stride, out);
 }
 
-/// The compiler's own vector code for [`count_rows`].
+/// The compiler's own vector code for [`count_portable`].
 ///
 /// # Safety
 /// Needs the features below.
@@ -26,6 +26,12 @@ pub fn count(isa: Isa, rows: &[u8], stride: usize, out: &mut [u8]) {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bitalg")]
 unsafe fn count_avx512(rows: &[u8], stride: usize, out: &mut [u8]) {
     count_rows(rows, stride, out);
+}
+
+portable! {
+    fn count_portable(rows: &[u8], stride: usize, out: &mut [u8]) {
+        count_rows(rows, stride, out);
+    }
 }
 
 #[inline(always)]

@@ -46,7 +46,7 @@ impl Packed {
     #[must_use]
     pub fn lookup_layout(isa: Isa) -> Layout {
         match isa {
-            Isa::Scalar => Layout::Eights,
+            Isa::Scalar | Isa::Avx2 => Layout::Eights,
             Isa::Avx512 => Layout::Fives,
         }
     }

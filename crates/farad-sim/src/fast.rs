@@ -10,7 +10,7 @@ use farad_hw::encoding::stored_bit;
 use farad_hw::spec::{Cell, InputCombine};
 use farad_hw::MacroSpec;
 use farad_net::Activations;
-use farad_kernels::adc::{AdcTable, CountTable, Inputs, LaneIds, Noise, Slot, convert_counts, convert_planes};
+use farad_kernels::adc::{AdcTable, CountTable, GROUP, Inputs, LaneIds, Noise, Slot, convert_counts, convert_planes};
 use farad_kernels::charge::{Charges, Column, Tables, charges};
 use farad_kernels::pack::{Layout, Packed};
 use farad_kernels::{Isa, LANES, Lanes};
@@ -197,20 +197,31 @@ impl FastTile {
                 for s in slots.clone() {
                     let slot = &self.slots[s];
                     let column = slot.column.as_ref().unwrap_or_else(|| &columns[s - first]);
-                    for block in start..(start + blocks_at_once).min(blocks) {
-                        let mut q = Charges::default();
-                        charges(isa, column, packed, block, &mut q);
-                        if slot.constant != 0 {
-                            q.iter_mut().flat_map(|plane| &mut plane.0).for_each(|q| *q += slot.constant);
+                    let end = (start + blocks_at_once).min(blocks);
+                    for first in (start..end).step_by(GROUP) {
+                        let group = first..(first + GROUP).min(end);
+                        let (mut q, mut sums) = ([Charges::default(); GROUP], [Lanes::default(); GROUP]);
+                        let (q, sums) = (&mut q[..group.len()], &mut sums[..group.len()]);
+                        for (block, q) in group.clone().zip(q.iter_mut()) {
+                            charges(isa, column, packed, block, q);
+                            if slot.constant != 0 {
+                                q.iter_mut().flat_map(|plane| &mut plane.0).for_each(|q| *q += slot.constant);
+                            }
                         }
-                        let (ids, sampled) = (&ids[block], &sampled[block]);
-                        let sums = match self.path {
-                            Path::Planes => self.convert_block(isa, slot, &q, ids, sampled, probe),
-                            Path::General => self.convert_each(spec, slot, &q, ids, tile, probe),
-                        };
-                        let to = &mut codes[s / self.slots_per_output * blocks + block];
-                        for lane in 0..LANES {
-                            to.0[lane] += slot.model.digital_weight * sums.0[lane];
+                        let (ids, sampled) = (&ids[group.clone()], &sampled[group.clone()]);
+                        match self.path {
+                            Path::Planes => self.convert_group(isa, slot, q, ids, sampled, sums, probe),
+                            Path::General => {
+                                for ((q, ids), sums) in q.iter().zip(ids).zip(sums.iter_mut()) {
+                                    *sums = self.convert_each(spec, slot, q, ids, tile, probe);
+                                }
+                            }
+                        }
+                        let to = &mut codes[s / self.slots_per_output * blocks..][group];
+                        for (to, sums) in to.iter_mut().zip(sums) {
+                            for lane in 0..LANES {
+                                to.0[lane] += slot.model.digital_weight * sums.0[lane];
+                            }
                         }
                     }
                 }
@@ -218,40 +229,47 @@ impl FastTile {
         }
     }
 
-    /// Eight planes through the vector kernel; the sampled lanes are shown to the probe.
-    fn convert_block(
+    /// Eight planes of a group of blocks through the vector kernel; the sampled lanes are shown to the probe.
+    fn convert_group(
         &self,
         isa: Isa,
         slot: &FastSlot,
-        q: &Charges,
-        ids: &LaneIds,
-        sampled: &[usize],
+        q: &[Charges],
+        ids: &[LaneIds],
+        sampled: &[Vec<usize>],
+        sums: &mut [Lanes<i32>],
         probe: &mut TileProbe,
-    ) -> Lanes<i32> {
+    ) {
         let adc = &self.adcs[slot.model.adc];
         if let Some(table) = &slot.counts {
-            for &lane in sampled {
+            for (q, sums) in q.iter().zip(sums) {
+                *sums = convert_counts(isa, table, q);
+            }
+            for (q, sampled) in q.iter().zip(sampled) {
                 for plane in q {
-                    let clean = slot.model.transfer.apply(plane.0[lane] as f32);
-                    let conversion = adc.quantise(clean);
-                    probe.sample(Seen { clean, conversion });
+                    for &lane in sampled {
+                        let clean = slot.model.transfer.apply(plane.0[lane] as f32);
+                        probe.sample(Seen { clean, conversion: adc.quantise(clean) });
+                    }
                 }
             }
-            return convert_counts(isa, table, q);
+            return;
         }
         let kernel = Slot { transfer: slot.model.transfer, adc: &adc.table, noise: slot.noise.as_ref() };
-        if sampled.is_empty() {
-            return convert_planes(isa, &kernel, ids, q, None);
+        if sampled.iter().all(Vec::is_empty) {
+            convert_planes(isa, &kernel, ids, q, sums, None);
+            return;
         }
-        let mut inputs = Inputs::default();
-        let sums = convert_planes(isa, &kernel, ids, q, Some(&mut inputs));
-        for &lane in sampled {
-            for plane in 0..8 {
-                let conversion = adc.quantise(inputs.noisy[plane][lane]);
-                probe.sample(Seen { clean: inputs.clean[plane][lane], conversion });
+        let mut inputs = [Inputs::default(); GROUP];
+        let inputs = &mut inputs[..q.len()];
+        convert_planes(isa, &kernel, ids, q, sums, Some(&mut *inputs));
+        for (inputs, sampled) in inputs.iter().zip(sampled) {
+            for (clean, noisy) in inputs.clean.iter().zip(&inputs.noisy) {
+                for &lane in sampled {
+                    probe.sample(Seen { clean: clean[lane], conversion: adc.quantise(noisy[lane]) });
+                }
             }
         }
-        sums
     }
 
     /// Merged inputs, few input bits, noise per decision: one conversion after the other.
