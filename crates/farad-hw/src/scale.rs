@@ -109,6 +109,7 @@ impl Scale {
             UnusedRows::Gated => rows,
         };
         let signed = is_signed(spec);
+        let is_pair = signed && spec.weight.signed == SignedScheme::Differential;
         let lsb_counts = step(spec, signed, largest_charge(spec, rows_connected), stats);
         let n = rows_connected as f64;
         let cells_f = n * spec.array.unit_cap_ff * 1e-15;
@@ -125,16 +126,19 @@ impl Scale {
         // through both ends, which leaves bow m (1 - m). A pair of plates has no even order to first order in beta.
         let bow_lsb = parasitic_ratio * alpha.powi(3) * spec.array.parasitic_nonlinearity_per_v * vdd * vdd / lsb_v;
         let ends = if calibrated { 1.0 } else { 0.0 };
-        let (linear_lsb, quadratic_lsb) = match spec.weight.signed {
-            _ if !signed => (ends * bow_lsb / full, -bow_lsb / (full * full)),
-            SignedScheme::Differential => (0.0, 0.0),
-            _ => ((ends - 1.0) * bow_lsb / full, -bow_lsb / (full * full)),
+        let (linear_lsb, quadratic_lsb) = if is_pair {
+            (0.0, 0.0)
+        } else {
+            let from_line = if signed { ends - 1.0 } else { ends };
+            (from_line * bow_lsb / full, -bow_lsb / (full * full))
         };
 
         // The plate that is sampled: all merged segments of one bank (column splitting), or one column.
         let plate_f = cells_f * (1.0 + parasitic_ratio) * plate_columns(spec);
         let noise = &spec.noise;
         let kt = BOLTZMANN * spec.technology.temperature_k;
+        // A pair of plates has the noise of both, and sheds what both have in common.
+        let (plates, common_mode) = if is_pair { (2.0, 0.0) } else { (1.0, 1.0) };
         // Reset of the plate; sharing adds the noise that each cell's capacitor sampled on its own, `sum of C_u^2 kT / C_u`.
         let plate_events = match spec.array.topology {
             Topology::Share => 1.0 + alpha,
@@ -146,7 +150,7 @@ impl Scale {
             _ => plate_events,
         };
         let sampled_v2 = spec.adc.model().sampling_cap_ff(&spec.adc).map_or(0.0, |cap_ff| kt / (cap_ff * 1e-15));
-        let ktc_v2 = if noise.ktc { kt / plate_f * events + sampled_v2 } else { 0.0 };
+        let ktc_v2 = if noise.ktc { plates * (kt / plate_f * events + sampled_v2) } else { 0.0 };
         let injection_v = noise.injection_sigma_mv * 1e-3;
         let analog_lsb2 = (ktc_v2 + injection_v * injection_v) / (lsb_v * lsb_v);
         let per_decision = noise.draws == NoiseDraws::PerDecision;
@@ -162,13 +166,13 @@ impl Scale {
 
         let clock_s = 1e-6 / spec.timing.clock_mhz;
         let conversion_s = (spec.timing.sample + spec.adc.model().cycles(&spec.adc)) as f64 * clock_s;
-        let droop_v_per_s = noise.leakage_pa * 1e-12 * n * plate_columns(spec) / plate_f;
+        let droop_v_per_s = common_mode * noise.leakage_pa * 1e-12 * n * plate_columns(spec) / plate_f;
         let settled = if noise.settling_tau > 0.0 { 1.0 - libm::exp(-noise.settling_tau) } else { 1.0 };
         let (nominal_gain, offset_lsb) = if calibrated {
             (1.0, 0.0)
         } else {
-            let injected = noise.injection_mv * 1e-3 - droop_v_per_s * conversion_s;
-            (alpha * settled * (1.0 + noise.injection_pct / 100.0), injected / lsb_v)
+            let injected_v = common_mode * noise.injection_mv * 1e-3 - droop_v_per_s * conversion_s;
+            (alpha * settled * (1.0 + noise.injection_pct / 100.0), injected_v / lsb_v)
         };
         Self {
             rows_connected,

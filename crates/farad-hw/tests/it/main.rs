@@ -4,6 +4,8 @@ mod checks;
 mod cost;
 mod diagnostics;
 mod models;
+mod physics;
+mod physics_column;
 mod robustness;
 mod schema;
 mod timing;
