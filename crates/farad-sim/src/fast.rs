@@ -187,6 +187,7 @@ impl FastTile {
         };
         let slots_at_once = (TABLE_BYTES / slot_bytes).max(1);
         let blocks_at_once = (INPUT_BYTES / block_bytes).max(1);
+        let (mut q, mut sums) = ([Charges::default(); GROUP], [Lanes::default(); GROUP]);
         for first in (0..self.slots.len()).step_by(slots_at_once) {
             let slots = first..(first + slots_at_once).min(self.slots.len());
             columns.clear();
@@ -200,7 +201,6 @@ impl FastTile {
                     let end = (start + blocks_at_once).min(blocks);
                     for first in (start..end).step_by(GROUP) {
                         let group = first..(first + GROUP).min(end);
-                        let (mut q, mut sums) = ([Charges::default(); GROUP], [Lanes::default(); GROUP]);
                         let (q, sums) = (&mut q[..group.len()], &mut sums[..group.len()]);
                         for (block, q) in group.clone().zip(q.iter_mut()) {
                             charges(isa, column, packed, block, q);
@@ -444,20 +444,25 @@ fn run_chunk(
             for block in 0..blocks {
                 let codes = &scratch.codes[j * blocks + block];
                 let sums = &mut scratch.sums[(tile.outputs.start + j) * blocks + block];
+                let corrections = if c.per_input == 0.0 {
+                    [c.per_weight * weights + c.constant; LANES]
+                } else {
+                    input_sums[block].map(|inputs| c.per_weight * weights + c.per_input * inputs as f64 + c.constant)
+                };
                 for lane in 0..LANES {
-                    let inputs = input_sums[block][lane] as f64;
-                    let correction = c.per_weight * weights + c.per_input * inputs + c.constant;
-                    sums[lane] += f64::from(codes.0[lane] - middle) * factor + correction;
+                    sums[lane] += f64::from(codes.0[lane] - middle) * factor + corrections[lane];
                 }
             }
         }
     }
-    for (site, (&(i, _, position), full)) in chunk.iter().zip(scratch.full.chunks_exact(full_rows)).enumerate() {
-        let (block, lane) = (site / LANES, site % LANES);
-        let to = &mut out[(i * shape.positions() + position) * shape.out_c..][..shape.out_c];
-        for (o, to) in to.iter_mut().enumerate() {
-            let sum = half_even(scratch.sums[o * blocks + block][lane]);
-            *to = (sum + plan.geometry.integer_term(o, full)) as i32;
+    for (block, sites) in chunk.chunks(LANES).enumerate() {
+        for o in 0..shape.out_c {
+            let sums = scratch.sums[o * blocks + block].map(half_even);
+            for (lane, &(i, _, position)) in sites.iter().enumerate() {
+                let full = &scratch.full[(block * LANES + lane) * full_rows..][..full_rows];
+                let to = &mut out[(i * shape.positions() + position) * shape.out_c + o];
+                *to = (sums[lane] + plan.geometry.integer_term(o, full)) as i32;
+            }
         }
     }
 }
