@@ -118,12 +118,7 @@ impl Report {
     }
 }
 
-fn layer_report(
-    run: &Run<'_>,
-    index: usize,
-    layer: &MacLayer,
-    schedule: &LayerSchedule,
-) -> LayerReport {
+fn layer_report(run: &Run<'_>, index: usize, layer: &MacLayer, schedule: &LayerSchedule) -> LayerReport {
     let mut all = LayerOutcome::default();
     for outcome in run.outcome.chips.iter().map(|chip| &chip.layers[index]) {
         all.events += &outcome.events;

@@ -79,8 +79,7 @@ impl OutputDir {
 
     /// A hidden name that no other process uses.
     fn temporary(&self, name: &str) -> PathBuf {
-        self.path
-            .join(format!(".{name}.{}.tmp", std::process::id()))
+        self.path.join(format!(".{name}.{}.tmp", std::process::id()))
     }
 }
 

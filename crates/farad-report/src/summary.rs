@@ -12,11 +12,7 @@ impl Report {
     /// The whole text, with a newline at the end.
     #[must_use]
     pub fn text(&self, look: Look) -> String {
-        format!(
-            "{}\n{}\n",
-            self.headline(),
-            layer_table(&self.layers).render(look)
-        )
+        format!("{}\n{}\n", self.headline(), layer_table(&self.layers).render(look))
     }
 
     /// What was run, and the figures of the whole network; ends with a newline.
@@ -59,10 +55,7 @@ impl Report {
             );
             line("over chips", text);
         }
-        line(
-            "energy",
-            format!("{} per image", si(self.per_image.energy_j, "J")),
-        );
+        line("energy", format!("{} per image", si(self.per_image.energy_j, "J")));
         line(
             "latency",
             format!(
@@ -139,10 +132,7 @@ impl Report {
 
 /// A row per layer; energies share one unit, named in the header.
 fn layer_table(layers: &[LayerReport]) -> TextTable {
-    let largest_j = layers
-        .iter()
-        .map(|l| l.energy_j.total())
-        .fold(0.0, f64::max);
+    let largest_j = layers.iter().map(|l| l.energy_j.total()).fold(0.0, f64::max);
     let (unit_j, unit) = prefix(largest_j);
     let mut table = TextTable::new([
         ("layer".to_string(), Align::Left),

@@ -126,10 +126,6 @@ mod tests {
 
     #[test]
     fn colour_only_when_asked_for() {
-        assert!(
-            sample()
-                .render(Look::Ruled { color: true })
-                .contains("\u{1b}[1m")
-        );
+        assert!(sample().render(Look::Ruled { color: true }).contains("\u{1b}[1m"));
     }
 }

@@ -67,11 +67,7 @@ impl Failure {
                 line.push_str(&cause);
             }
         }
-        let tag = if color {
-            "\u{1b}[1;31merror\u{1b}[0m"
-        } else {
-            "error"
-        };
+        let tag = if color { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
         format!("{tag}: {}", line.replace('\n', " "))
     }
 }
@@ -102,9 +98,7 @@ mod tests {
     #[test]
     fn causes_are_said_once_and_on_one_line() {
         let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "no such\nfile");
-        let error = Err::<(), _>(missing())
-            .context("cannot read a.onnx")
-            .unwrap_err();
+        let error = Err::<(), _>(missing()).context("cannot read a.onnx").unwrap_err();
         assert_eq!(
             Failure::Input(error).text(false),
             "error: cannot read a.onnx: no such file"

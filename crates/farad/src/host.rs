@@ -10,9 +10,7 @@ pub(crate) fn peak_rss_bytes() -> u64 {
 
 /// The `VmHWM` line of `/proc/self/status` (proc_pid_status(5)): `VmHWM:      1234 kB`.
 fn parse_peak_rss(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     Some(1024 * kibibytes)
 }

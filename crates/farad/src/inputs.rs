@@ -35,11 +35,7 @@ pub(crate) fn network(name: &str) -> Result<Network, Failure> {
     }
     let path = Path::new(name);
     if !path.exists() {
-        return Err(not_found(
-            "network",
-            name,
-            BUNDLED_NETWORKS.iter().map(|n| n.name),
-        ));
+        return Err(not_found("network", name, BUNDLED_NETWORKS.iter().map(|n| n.name)));
     }
     Network::load(path)
         .with_context(|| format!("network `{name}`"))
@@ -63,11 +59,7 @@ pub(crate) fn hw(args: &MacroArgs) -> Result<Macro, Failure> {
     }
     let path = Path::new(&args.hw);
     if !path.exists() {
-        return Err(not_found(
-            "macro",
-            &args.hw,
-            models::list().iter().map(|m| m.name),
-        ));
+        return Err(not_found("macro", &args.hw, models::list().iter().map(|m| m.name)));
     }
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read macro `{}`", args.hw))
@@ -87,10 +79,7 @@ fn not_found<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Gives `network` the normalisation of the flags; refuses a network that needs one and has none.
@@ -101,9 +90,7 @@ pub(crate) fn set_preprocess(network: &mut Network, args: &PreprocessArgs) -> Re
             mean: args.mean.clone(),
             std: args.std.clone(),
         };
-        return network
-            .set_preprocess(preprocess)
-            .map_err(Failure::from_input);
+        return network.set_preprocess(preprocess).map_err(Failure::from_input);
     }
     if network.needs_preprocess() {
         let channels = vec!["0.5"; network.input_shape()[2]].join(",");
@@ -117,11 +104,7 @@ pub(crate) fn set_preprocess(network: &mut Network, args: &PreprocessArgs) -> Re
 }
 
 /// The images of `--data`, or those that the network names; of the network's size, and at most `limit`.
-pub(crate) fn dataset(
-    network: &Network,
-    data: Option<&str>,
-    limit: Option<u32>,
-) -> Result<Dataset, Failure> {
+pub(crate) fn dataset(network: &Network, data: Option<&str>, limit: Option<u32>) -> Result<Dataset, Failure> {
     let Some(spec) = data.or(network.dataset()) else {
         return Err(Failure::input(format!(
             "network `{}` does not say which images it was made for; give --data NAME or --data DIR (see `farad list dataset`)",

@@ -67,10 +67,7 @@ fn report_bugs_in_one_line() {
 
 /// The text of `panic!` and its kin: a `&str` if it was constant, else a `String`.
 fn panic_message(payload: &dyn std::any::Any) -> &str {
-    match (
-        payload.downcast_ref::<&str>(),
-        payload.downcast_ref::<String>(),
-    ) {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (_, Some(text)) => text,
         _ => "no message",

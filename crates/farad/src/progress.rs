@@ -19,9 +19,7 @@ impl<'a> Progress<'a> {
         };
         let bar = ProgressBar::with_draw_target(None, target);
         // The template is a constant; if it were wrong the default bar would do.
-        if let Ok(style) =
-            ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left")
-        {
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left") {
             bar.set_style(style);
         }
         Self {

@@ -14,7 +14,10 @@ impl Report {
         let title = format!("{} on {}", self.network.name, self.hw.name);
         let figures: String = plots.iter().map(figure).collect();
         let partial = self.partial_warning().map_or(String::new(), |warning| {
-            format!("<p class=\"partial\">Partial report: the run was {}. All figures are over what was run.</p>\n", escape(&warning))
+            format!(
+                "<p class=\"partial\">Partial report: the run was {}. All figures are over what was run.</p>\n",
+                escape(&warning)
+            )
         });
         format!(
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -60,20 +63,14 @@ impl Report {
                 format!("{} %", percent(a.top1, 2)),
                 format!("top-1; digital {} %{spread}", percent(a.top1_digital, 2)),
             ),
-            (
-                si(self.per_image.energy_j, "J"),
-                "energy per image".to_string(),
-            ),
+            (si(self.per_image.energy_j, "J"), "energy per image".to_string()),
             (
                 si(self.per_image.latency_s, "s"),
                 format!("latency per image, {} clocks", count(self.per_image.cycles)),
             ),
             (
                 format!("{} TOPS/W", digits(self.totals.tops_per_watt)),
-                format!(
-                    "at {} TOPS; a MAC is two operations",
-                    digits(self.totals.tops)
-                ),
+                format!("at {} TOPS; a MAC is two operations", digits(self.totals.tops)),
             ),
             (
                 format!("{} %", percent(self.totals.utilization, 1)),
@@ -108,9 +105,7 @@ impl Report {
             ("other", area.other),
         ];
         let total = area.total();
-        let mut out = String::from(
-            "<table>\n<tr><th class=\"name\">one macro</th><th>µm²</th><th>%</th></tr>\n",
-        );
+        let mut out = String::from("<table>\n<tr><th class=\"name\">one macro</th><th>µm²</th><th>%</th></tr>\n");
         for (name, um2) in parts.into_iter().chain([("total", total)]) {
             let share = if total > 0.0 { um2 / total } else { 0.0 };
             push(
@@ -146,18 +141,8 @@ impl Report {
                     count(self.network.bops_uniq)
                 ),
             ),
-            (
-                "macro",
-                format!("{}, SHA-256 {}", self.hw.name, self.hw.sha256),
-            ),
-            (
-                "overrides",
-                if set.is_empty() {
-                    "none".into()
-                } else {
-                    set.join(", ")
-                },
-            ),
+            ("macro", format!("{}, SHA-256 {}", self.hw.name, self.hw.sha256)),
+            ("overrides", if set.is_empty() { "none".into() } else { set.join(", ") }),
             (
                 "top-5",
                 format!(
@@ -168,10 +153,7 @@ impl Report {
             ),
             (
                 "engine",
-                format!(
-                    "{}, {} threads, {}",
-                    self.engine, self.host.threads, self.host.isa
-                ),
+                format!("{}, {} threads, {}", self.engine, self.host.threads, self.host.isa),
             ),
             (
                 "simulated in",
@@ -194,10 +176,7 @@ impl Report {
         ];
         let mut out = String::from("<dl>\n");
         for (name, value) in rows {
-            push(
-                &mut out,
-                format_args!("<dt>{name}</dt><dd>{}</dd>\n", escape(&value)),
-            );
+            push(&mut out, format_args!("<dt>{name}</dt><dd>{}</dd>\n", escape(&value)));
         }
         out + "</dl>\n"
     }
@@ -212,10 +191,7 @@ fn figure(plot: &Plot) -> String {
 }
 
 fn layer_table(layers: &[LayerReport]) -> String {
-    let largest_j = layers
-        .iter()
-        .map(|l| l.energy_j.total())
-        .fold(0.0, f64::max);
+    let largest_j = layers.iter().map(|l| l.energy_j.total()).fold(0.0, f64::max);
     let (unit_j, unit) = prefix(largest_j);
     let mut out = String::from("<div class=\"scroll\">\n<table>\n<tr>");
     for (i, title) in [
@@ -238,9 +214,7 @@ fn layer_table(layers: &[LayerReport]) -> String {
     }
     push(
         &mut out,
-        format_args!(
-            "<th>energy {unit}J</th><th>SQNR dB</th><th>clip %</th><th>skip %</th></tr>\n"
-        ),
+        format_args!("<th>energy {unit}J</th><th>SQNR dB</th><th>clip %</th><th>skip %</th></tr>\n"),
     );
     for l in layers {
         push(

@@ -44,17 +44,8 @@ pub(super) struct Bars<'a> {
 
 impl Bars<'_> {
     pub(super) fn draw(&self) -> Result<String, ReportError> {
-        let names: Vec<String> = self
-            .names
-            .iter()
-            .map(|name| short_name(name, NAME_CHARS))
-            .collect();
-        let left = 12
-            + names
-                .iter()
-                .map(|name| text_width_px(name, FONT))
-                .max()
-                .unwrap_or(0);
+        let names: Vec<String> = self.names.iter().map(|name| short_name(name, NAME_CHARS)).collect();
+        let left = 12 + names.iter().map(|name| text_width_px(name, FONT)).max().unwrap_or(0);
         let legend = self.legend(left);
         let legend_px = legend.last().map_or(0, |entry| entry.line as u32 + 1) * LEGEND_LINE;
         let bars = self.names.len() as u32;
@@ -125,11 +116,7 @@ impl Bars<'_> {
         )?;
         for (i, name) in names.iter().enumerate() {
             let y = top + (i as u32 * PITCH + PITCH / 2) as i32;
-            root.draw_text(
-                name,
-                &text_style(FONT, HPos::Right, VPos::Center),
-                (x0 - 6, y),
-            )?;
+            root.draw_text(name, &text_style(FONT, HPos::Right, VPos::Center), (x0 - 6, y))?;
             let mut sum = 0.0;
             for series in &self.series {
                 let from = at(sum);
@@ -157,11 +144,7 @@ impl Bars<'_> {
     fn legend(&self, left: u32) -> Vec<LegendEntry<'_>> {
         let mut entries = Vec::new();
         let (mut x, mut line) = (left as i32, 0);
-        for series in self
-            .series
-            .iter()
-            .filter(|s| s.values.iter().any(|v| *v > 0.0))
-        {
+        for series in self.series.iter().filter(|s| s.values.iter().any(|v| *v > 0.0)) {
             let width = 17 + text_width_px(series.name, FONT) as i32 + 16;
             if x + width > WIDTH as i32 && x > left as i32 {
                 x = left as i32;
@@ -170,11 +153,7 @@ impl Bars<'_> {
             entries.push(LegendEntry { series, x, line });
             x += width;
         }
-        if self.series.len() == 1 {
-            Vec::new()
-        } else {
-            entries
-        }
+        if self.series.len() == 1 { Vec::new() } else { entries }
     }
 }
 

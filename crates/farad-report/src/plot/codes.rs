@@ -25,11 +25,7 @@ const DECADES: i32 = 5;
 /// Shares of the sampled conversions on a logarithmic axis, so that tails at the ends of the range show.
 pub(super) fn draw(title: &str, layers: &[LayerReport]) -> Result<String, ReportError> {
     let down = layers.len().div_ceil(ACROSS) as i32;
-    let codes = layers
-        .iter()
-        .map(|l| l.code_histogram.len())
-        .max()
-        .unwrap_or(0);
+    let codes = layers.iter().map(|l| l.code_histogram.len()).max().unwrap_or(0);
     let mut svg = String::new();
     {
         let height = TOP + down * PITCH_Y + BOTTOM;
@@ -48,11 +44,7 @@ pub(super) fn draw(title: &str, layers: &[LayerReport]) -> Result<String, Report
                     } else {
                         format!("1e-{decade}")
                     };
-                    root.draw_text(
-                        &label,
-                        &text_style(FONT, HPos::Right, VPos::Center),
-                        (origin.0 - 6, y),
-                    )?;
+                    root.draw_text(&label, &text_style(FONT, HPos::Right, VPos::Center), (origin.0 - 6, y))?;
                 }
             }
             // The lowest panel of each column carries the code axis.
@@ -70,18 +62,9 @@ pub(super) fn draw(title: &str, layers: &[LayerReport]) -> Result<String, Report
             }
         }
         let middle = (LEFT + (WIDTH as i32 - LEFT) / 2, height - 24);
-        root.draw_text(
-            "ADC code",
-            &text_style(12.0, HPos::Center, VPos::Top),
-            middle,
-        )?;
-        let vertical =
-            text_style(12.0, HPos::Center, VPos::Top).transform(FontTransform::Rotate270);
-        root.draw_text(
-            "share of samples",
-            &vertical,
-            (10, TOP + down * PITCH_Y / 2),
-        )?;
+        root.draw_text("ADC code", &text_style(12.0, HPos::Center, VPos::Top), middle)?;
+        let vertical = text_style(12.0, HPos::Center, VPos::Top).transform(FontTransform::Rotate270);
+        root.draw_text("share of samples", &vertical, (10, TOP + down * PITCH_Y / 2))?;
         root.present()?;
     }
     Ok(svg)
@@ -95,17 +78,9 @@ fn draw_panel(
 ) -> Result<(), ReportError> {
     let bottom = y0 + PANEL_Y;
     let name = short_name(&layer.name, 26);
-    root.draw_text(
-        &name,
-        &text_style(FONT, HPos::Left, VPos::Bottom),
-        (x0, y0 - 17),
-    )?;
+    root.draw_text(&name, &text_style(FONT, HPos::Left, VPos::Bottom), (x0, y0 - 17))?;
     let clip = format!("clipped {} %", rate(layer.clip_rate));
-    root.draw_text(
-        &clip,
-        &text_style(FONT, HPos::Left, VPos::Bottom),
-        (x0, y0 - 4),
-    )?;
+    root.draw_text(&clip, &text_style(FONT, HPos::Left, VPos::Bottom), (x0, y0 - 4))?;
     for decade in 0..=DECADES {
         let y = y0 + PANEL_Y * decade / DECADES;
         root.draw(&PathElement::new([(x0, y), (x0 + PANEL_X, y)], GRID))?;
@@ -121,9 +96,6 @@ fn draw_panel(
     }
     outline.push((x_of(layer.code_histogram.len()), bottom));
     root.draw(&Polygon::new(outline, PALETTE[0].filled()))?;
-    root.draw(&PathElement::new(
-        [(x0, y0), (x0, bottom), (x0 + PANEL_X, bottom)],
-        INK,
-    ))?;
+    root.draw(&PathElement::new([(x0, y0), (x0, bottom), (x0 + PANEL_X, bottom)], INK))?;
     Ok(())
 }

@@ -91,10 +91,7 @@ fn energy(layers: &[LayerReport]) -> Result<Plot, ReportError> {
         .map(|(i, (name, _))| Series {
             name,
             color: PALETTE[i],
-            values: layers
-                .iter()
-                .map(|l| l.energy_j.named()[i].1 / unit_j)
-                .collect(),
+            values: layers.iter().map(|l| l.energy_j.named()[i].1 / unit_j).collect(),
         });
     let title = "Energy per layer";
     let svg = Bars {
@@ -155,10 +152,7 @@ fn sqnr(layers: &[LayerReport]) -> Result<Plot, ReportError> {
         series: vec![Series {
             name: "SQNR",
             color: PALETTE[0],
-            values: layers
-                .iter()
-                .map(|l| l.sqnr_db.unwrap_or(0.0).max(0.0))
-                .collect(),
+            values: layers.iter().map(|l| l.sqnr_db.unwrap_or(0.0).max(0.0)).collect(),
         }],
         labels: layers
             .iter()

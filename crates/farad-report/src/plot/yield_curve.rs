@@ -34,19 +34,12 @@ pub(super) fn draw(title: &str, accuracy: &Accuracy) -> Result<String, ReportErr
         let lines = [
             ("macro, one dot per chip".to_string(), PALETTE[0]),
             (format!("digital, {digital:.2} %"), PALETTE[5]),
-            (
-                format!("5th percentile, {:.2} %", 100.0 * accuracy.p05),
-                PALETTE[2],
-            ),
+            (format!("5th percentile, {:.2} %", 100.0 * accuracy.p05), PALETTE[2]),
         ];
         let mut x = 60;
         for (name, color) in &lines {
             root.draw(&Rectangle::new([(x, 36), (x + 12, 48)], color.filled()))?;
-            root.draw_text(
-                name,
-                &text_style(FONT, HPos::Left, VPos::Center),
-                (x + 17, 42),
-            )?;
+            root.draw_text(name, &text_style(FONT, HPos::Left, VPos::Center), (x + 17, 42))?;
             x += 33 + super::text_width_px(name, FONT) as i32;
         }
         let mut chart = ChartBuilder::on(&root)
@@ -71,10 +64,7 @@ pub(super) fn draw(title: &str, accuracy: &Accuracy) -> Result<String, ReportErr
             .y_desc("chips that reach it (%)")
             .draw()?;
         for (x, color) in [(digital, PALETTE[5]), (100.0 * accuracy.p05, PALETTE[2])] {
-            chart.draw_series([PathElement::new(
-                [(x, 0.0), (x, 102.0)],
-                color.stroke_width(2),
-            )])?;
+            chart.draw_series([PathElement::new([(x, 0.0), (x, 102.0)], color.stroke_width(2))])?;
         }
         chart.draw_series(LineSeries::new(steps, PALETTE[0].stroke_width(2)))?;
         chart.draw_series(

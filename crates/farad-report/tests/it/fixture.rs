@@ -94,9 +94,7 @@ fn layer(i: usize) -> LayerReport {
     let scale = 1.0 + (i % 5) as f64;
     let n = 1000 * (1 + i as u64);
     let code_histogram = (0..256)
-        .map(|code| {
-            (1e5 * f64::exp(-((f64::from(code) - 128.0) / (10.0 + 2.0 * i as f64)).powi(2))) as u64
-        })
+        .map(|code| (1e5 * f64::exp(-((f64::from(code) - 128.0) / (10.0 + 2.0 * i as f64)).powi(2))) as u64)
         .collect();
     LayerReport {
         name: format!("stage{}/block{}/conv{}", i / 6, i / 2 % 3, i % 2),

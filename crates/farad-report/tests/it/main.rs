@@ -43,11 +43,7 @@ fn a_partial_report_says_so_first() {
     let page = report.html(&[]);
     let warning = page.find("class=\"partial\"").unwrap();
     assert!(warning < page.find("<h1>").unwrap());
-    assert!(
-        !fixture::report(2, 1)
-            .html(&[])
-            .contains("class=\"partial\"")
-    );
+    assert!(!fixture::report(2, 1).html(&[]).contains("class=\"partial\""));
 }
 
 #[test]
@@ -60,8 +56,7 @@ fn json_reads_back_as_the_same_report() {
 /// The fields that programs outside rely on.
 #[test]
 fn json_has_the_documented_fields() {
-    let json: serde_json::Value =
-        serde_json::from_str(&fixture::report(3, 2).json().unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&fixture::report(3, 2).json().unwrap()).unwrap();
     assert_eq!(json["schema"], SCHEMA);
     let documented = [
         (
@@ -95,10 +90,7 @@ fn json_has_the_documented_fields() {
             assert!(object.contains_key(name), "{pointer}/{name}");
         }
     }
-    assert!(
-        json["layers"][2]["sqnr_db"].is_null(),
-        "an exact layer has no ratio"
-    );
+    assert!(json["layers"][2]["sqnr_db"].is_null(), "an exact layer has no ratio");
     assert_eq!(json["macro"]["set"]["adc.bits"], "6");
 }
 
@@ -149,23 +141,11 @@ fn every_layer_is_named_in_every_layer_plot() {
     let names: BTreeSet<&str> = plots.iter().map(|p| p.name).collect();
     assert_eq!(
         names,
-        BTreeSet::from([
-            "accuracy",
-            "clipping",
-            "codes",
-            "energy",
-            "sqnr",
-            "utilization"
-        ])
+        BTreeSet::from(["accuracy", "clipping", "codes", "energy", "sqnr", "utilization"])
     );
     for plot in plots.iter().filter(|p| p.name != "accuracy") {
         for layer in &report.layers {
-            assert!(
-                plot.svg.contains(&layer.name),
-                "{} lacks {}",
-                plot.name,
-                layer.name
-            );
+            assert!(plot.svg.contains(&layer.name), "{} lacks {}", plot.name, layer.name);
         }
     }
 }

@@ -21,13 +21,8 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> Result<Status, Fai
 fn headline(network: &Network) -> String {
     let [height, width, channels] = network.input_shape();
     let preprocess = match network.preprocess() {
-        Some(p) => format!(
-            "real = (pixel * {} / 255 - {:?}) / {:?}",
-            p.pixel_max, p.mean, p.std
-        ),
-        None if network.needs_preprocess() => {
-            "unknown: `farad run` needs --pixel-max, --mean and --std".into()
-        }
+        Some(p) => format!("real = (pixel * {} / 255 - {:?}) / {:?}", p.pixel_max, p.mean, p.std),
+        None if network.needs_preprocess() => "unknown: `farad run` needs --pixel-max, --mean and --std".into(),
         None => "pixels as they are".into(),
     };
     format!(
@@ -55,11 +50,7 @@ fn node_table(network: &Network) -> TextTable {
     ]);
     for node in network.nodes() {
         let shape: Vec<String> = node.shape.iter().map(ToString::to_string).collect();
-        let mut row = vec![
-            short_name(&node.name, 40),
-            node.op.to_string(),
-            shape.join("x"),
-        ];
+        let mut row = vec![short_name(&node.name, 40), node.op.to_string(), shape.join("x")];
         if node.mac_layer.is_some() {
             row.extend([node.params, node.macs, node.bops, node.bops_uniq].map(|n| n.to_string()));
         }

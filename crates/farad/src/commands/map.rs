@@ -50,12 +50,7 @@ pub(crate) fn run(args: &MapArgs, terminal: &Terminal) -> Result<Status, Failure
     Ok(Status::Done)
 }
 
-fn json(
-    network: &Network,
-    spec: &MacroSpec,
-    schedule: &[LayerSchedule],
-    totals: &Totals,
-) -> Result<String, Failure> {
+fn json(network: &Network, spec: &MacroSpec, schedule: &[LayerSchedule], totals: &Totals) -> Result<String, Failure> {
     let layers = network
         .mac_layers()
         .iter()

@@ -59,10 +59,8 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
     let progress = Progress::new(terminal, data.len());
     let update = |done, total| progress.update(done, total);
     let started = Instant::now();
-    let mut outcome = farad_sim::run(
-        &network, &hw.spec, &mapping, &images, &config, &update, &stop,
-    )
-    .map_err(|e| Failure::Other(e.into()))?;
+    let mut outcome = farad_sim::run(&network, &hw.spec, &mapping, &images, &config, &update, &stop)
+        .map_err(|e| Failure::Other(e.into()))?;
     outcome.wall_s = started.elapsed().as_secs_f64();
     drop(progress);
     if outcome.images == 0 {
@@ -91,12 +89,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
 }
 
 /// Files first: a reader of standard output that has gone must not cost them.
-fn finish(
-    report: &Report,
-    json: bool,
-    out: Option<&OutputDir>,
-    terminal: &Terminal,
-) -> Result<Status, Failure> {
+fn finish(report: &Report, json: bool, out: Option<&OutputDir>, terminal: &Terminal) -> Result<Status, Failure> {
     if let Some(out) = out {
         let written = out.write(report).map_err(|e| Failure::Other(e.into()))?;
         for path in written {
