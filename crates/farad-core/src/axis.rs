@@ -49,8 +49,11 @@ impl Transfer {
     #[inline]
     #[must_use]
     pub fn apply(&self, q: f32) -> i16 {
+        // 1.5 * 2^23: adding it rounds half to even, as in `crate::round`, since the clamped value is below 2^22.
+        const SHIFT: f32 = 12_582_912.0;
         let v = (self.quadratic * q + self.gain) * q + self.offset;
-        v.clamp(f32::from(i16::MIN), f32::from(i16::MAX)).round_ties_even() as i16
+        let v = v.clamp(f32::from(i16::MIN), f32::from(i16::MAX)) + SHIFT;
+        v.to_bits().wrapping_sub(SHIFT.to_bits()) as i16
     }
 }
 
@@ -66,4 +69,20 @@ pub fn sigma_bin(v: i16, bits: u32) -> usize {
 #[must_use]
 pub fn add_noise(v: i16, sigma: i16, u: u16) -> i16 {
     v.saturating_add(mulhrs(z_q12(u), sigma))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transfer_rounds_half_to_even_and_saturates() {
+        let transfer = Transfer { offset: 0.25, gain: 0.5, quadratic: 0.0 };
+        for q in -80_000..80_000 {
+            let exact = (0.5 * q as f32 + 0.25).clamp(-32768.0, 32767.0).round_ties_even();
+            assert_eq!(f32::from(transfer.apply(q as f32)), exact);
+        }
+        let steps = Transfer { offset: 0.0, gain: 0.5, quadratic: 0.0 };
+        assert_eq!([1.0, 3.0, 5.0, -1.0, -3.0, 1e9, -1e9].map(|q| steps.apply(q)), [0, 2, 2, 0, -2, i16::MAX, i16::MIN]);
+    }
 }

@@ -3,8 +3,9 @@
 use crate::charge::Charges;
 use crate::isa::portable;
 use crate::{Isa, LANES, Lanes};
-use farad_core::axis::{SIGMA_BINS, Transfer, add_noise, half_range, lsb_log2, lsb_steps, sigma_bin};
+use farad_core::axis::{SIGMA_BINS, Transfer, half_range, lsb_log2, lsb_steps, sigma_bin};
 use farad_core::draw::NoiseKey;
+use farad_core::normal::{mulhrs, quantile_table};
 use farad_core::philox::{M0, M1, round_keys};
 
 /// The staircase of one ADC, by bucket: the code at a bucket's start, and where inside the bucket it rises.
@@ -60,6 +61,24 @@ impl AdcTable {
         let at = i32::from(v).clamp(-half, half - 1) + half;
         let (bucket, offset) = ((at >> lsb_log2(self.bits)) as usize, (at & (lsb_steps(self.bits) - 1)) as u8);
         self.base[bucket] + self.rises.iter().map(|r| u16::from(offset >= r[bucket])).sum::<u16>()
+    }
+}
+
+impl AdcTable {
+    /// [`code`](Self::code) of each lane.
+    #[inline(always)]
+    fn codes_of_lanes(&self, inputs: &[i16; LANES]) -> [u16; LANES] {
+        let half = half_range(self.bits);
+        let at = inputs.map(|v| (i32::from(v).clamp(-half, half - 1) + half) as u32);
+        let bucket = at.map(|at| (at >> lsb_log2(self.bits)) as usize);
+        let mut codes = if self.regular { bucket.map(|b| b as u16) } else { bucket.map(|b| self.base[b]) };
+        for rises in &self.rises {
+            let rise = bucket.map(|b| rises[b]);
+            for lane in 0..LANES {
+                codes[lane] += u16::from((at[lane] & (lsb_steps(self.bits) as u32 - 1)) as u8 >= rise[lane]);
+            }
+        }
+        codes
     }
 }
 
@@ -142,34 +161,47 @@ pub fn convert_planes(
 
 portable! {
     fn convert_planes_portable(slot: &Slot, ids: &LaneIds, charges: &Charges, seen: Option<&mut Inputs>) -> Lanes<i32> {
-        let bits = slot.adc.bits;
         let mut inputs = Inputs::default();
-        for plane in 0..8 {
+        for (clean, charges) in inputs.clean.iter_mut().zip(charges) {
             for lane in 0..LANES {
-                inputs.clean[plane][lane] = slot.transfer.apply(charges[plane].0[lane] as f32);
+                clean[lane] = slot.transfer.apply(charges.0[lane] as f32);
             }
         }
         inputs.noisy = inputs.clean;
         if let Some(noise) = slot.noise {
-            let draws = philox(noise, ids);
-            for plane in 0..8 {
-                for lane in 0..LANES {
-                    let v = inputs.clean[plane][lane];
-                    let draw = (draws[plane / 2][lane] >> (16 * (plane % 2))) as u16;
-                    inputs.noisy[plane][lane] = add_noise(v, noise.sigma[sigma_bin(v, bits)], draw);
-                }
-            }
+            add_noise_lanes(noise, slot.adc.bits, ids, &mut inputs.noisy);
         }
         let mut sums = Lanes::default();
-        for plane in 0..8 {
+        for (plane, noisy) in inputs.noisy.iter().enumerate() {
+            let codes = slot.adc.codes_of_lanes(noisy);
             for lane in 0..LANES {
-                sums.0[lane] += i32::from(slot.adc.code(inputs.noisy[plane][lane])) << plane;
+                sums.0[lane] += i32::from(codes[lane]) << plane;
             }
         }
         if let Some(seen) = seen {
             *seen = inputs;
         }
         sums
+    }
+}
+
+/// [`farad_core::axis::add_noise`] of all planes and lanes, one arithmetic step for all lanes at a time, which compilers vectorise.
+#[inline(always)]
+fn add_noise_lanes(noise: &Noise, bits: u32, ids: &LaneIds, inputs: &mut [[i16; LANES]; 8]) {
+    let table = quantile_table();
+    let draws = philox(noise, ids);
+    for (plane, inputs) in inputs.iter_mut().enumerate() {
+        let draw: [i16; LANES] = std::array::from_fn(|lane| (draws[plane / 2][lane] >> (16 * (plane % 2))) as i16);
+        let k: [i32; LANES] = draw.map(|u| i32::from((u ^ (u >> 15)) as u16) << 1 | 1);
+        let float = k.map(|k| (k as f32).to_bits());
+        let base = float.map(|f| table.base[(f >> 20 & 127) as usize]);
+        let fall = float.map(|f| table.fall[(f >> 20 & 127) as usize]);
+        let sigma = inputs.map(|v| noise.sigma[sigma_bin(v, bits)]);
+        for lane in 0..LANES {
+            let magnitude = base[lane] - mulhrs((float[lane] >> 5 & 0x7fff) as i16, fall[lane]);
+            let sign = draw[lane] >> 15;
+            inputs[lane] = inputs[lane].saturating_add(mulhrs(sign - (magnitude ^ sign), sigma[lane]));
+        }
     }
 }
 
@@ -237,6 +269,7 @@ mod avx512;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use farad_core::axis::add_noise;
     use proptest::prelude::*;
 
     /// A staircase with `spread` steps of jitter, ascending, inside the axis.
@@ -252,6 +285,23 @@ mod tests {
             .collect();
         stairs.sort_unstable();
         stairs
+    }
+
+    /// The definition: each conversion on its own, by the functions of `farad_core::axis`.
+    fn convert_one_by_one(slot: &Slot, ids: &LaneIds, charges: &Charges) -> (Lanes<i32>, Inputs) {
+        let (mut sums, mut inputs) = (Lanes([0; LANES]), Inputs::default());
+        for lane in 0..LANES {
+            for plane in 0..8 {
+                let clean = slot.transfer.apply(charges[plane].0[lane] as f32);
+                let noisy = slot.noise.map_or(clean, |noise| {
+                    let draws = noise.key.draws(noise.slot, ids.position.0[lane], ids.image.0[lane], 0);
+                    add_noise(clean, noise.sigma[sigma_bin(clean, slot.adc.bits)], draws[plane])
+                });
+                (inputs.clean[plane][lane], inputs.noisy[plane][lane]) = (clean, noisy);
+                sums.0[lane] += i32::from(slot.adc.code(noisy)) << plane;
+            }
+        }
+        (sums, inputs)
     }
 
     proptest! {
@@ -286,8 +336,7 @@ mod tests {
                 }
             }
             let slot = Slot { transfer: Transfer { offset, gain, quadratic }, adc: &table, noise: noisy.then_some(&noise) };
-            let mut seen = Inputs::default();
-            let expected = convert_planes_portable(Isa::Scalar, &slot, &ids, &charges, Some(&mut seen));
+            let (expected, seen) = convert_one_by_one(&slot, &ids, &charges);
             for &isa in Isa::available() {
                 let (mut also, mut sums) = ([Inputs::default(); 3], [Lanes::default(); 3]);
                 convert_planes(isa, &slot, &[ids; 3], &[charges; 3], &mut sums, Some(&mut also));
@@ -307,7 +356,7 @@ mod tests {
                 plane.0 = std::array::from_fn(|lane| (seed >> (p + lane)) as i32 & 255);
             }
             let slot = Slot { transfer, adc: &adc, noise: None };
-            let expected = convert_planes_portable(Isa::Scalar, &slot, &LaneIds::default(), &counts, None);
+            let (expected, _) = convert_one_by_one(&slot, &LaneIds::default(), &counts);
             for &isa in Isa::available() {
                 prop_assert_eq!(convert_counts(isa, &table, &counts), expected);
             }
