@@ -27,8 +27,17 @@ impl Bench {
     /// The same where the ADC's range follows `stats`.
     pub(crate) fn with_stats(spec: &MacroSpec, chip: u32, outputs: usize, stats: Option<&ChargeStats>) -> Self {
         let scale = Scale::new(spec, spec.array.rows, stats);
-        let site = Site { instance: 0, first_column: 0, rows: spec.array.rows, outputs };
-        Self { spec: spec.clone(), model: site.lower(spec, chip, &scale), scale }
+        let site = Site {
+            instance: 0,
+            first_column: 0,
+            rows: spec.array.rows,
+            outputs,
+        };
+        Self {
+            spec: spec.clone(),
+            model: site.lower(spec, chip, &scale),
+            scale,
+        }
     }
 
     /// Charge of the cells of `column` of `output` that `on` selects, quanta.
@@ -36,7 +45,11 @@ impl Bench {
         let rows = self.model.rows;
         let cells = &self.model.outputs[output].cells[column * rows..(column + 1) * rows];
         let selected = cells.iter().enumerate().filter(|(row, _)| on(*row));
-        if self.model.uniform { selected.count() as f64 } else { selected.map(|(_, &c)| f64::from(c)).sum() }
+        if self.model.uniform {
+            selected.count() as f64
+        } else {
+            selected.map(|(_, &c)| f64::from(c)).sum()
+        }
     }
 
     /// What the ADC of a conversion sees of `charge` quanta before it is rounded to its axis, in units of S.
@@ -50,8 +63,14 @@ impl Bench {
     pub(crate) fn code(&self, output: usize, slot: usize, charge: f64) -> i64 {
         let slot = &self.model.outputs[output].slots[slot];
         let input = i32::from(slot.transfer.apply(charge as f32));
-        let code = self.model.adcs[slot.adc].staircase.partition_point(|&level| level <= input) as i64;
-        if self.scale.signed { code - self.spec.adc.codes() as i64 / 2 } else { code }
+        let code = self.model.adcs[slot.adc]
+            .staircase
+            .partition_point(|&level| level <= input) as i64;
+        if self.scale.signed {
+            code - self.spec.adc.codes() as i64 / 2
+        } else {
+            code
+        }
     }
 
     /// Quanta of one unit of S.
@@ -64,13 +83,20 @@ impl Bench {
 pub(crate) fn moments(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt())
+    (
+        mean,
+        (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt(),
+    )
 }
 
 /// Asserts `value` within `tolerance` (relative) of `expected`.
 #[track_caller]
 pub(crate) fn assert_near(value: f64, expected: f64, tolerance: f64) {
-    assert!((value / expected - 1.0).abs() <= tolerance, "{value} instead of {expected} +- {} %", 100.0 * tolerance);
+    assert!(
+        (value / expected - 1.0).abs() <= tolerance,
+        "{value} instead of {expected} +- {} %",
+        100.0 * tolerance
+    );
 }
 
 /// Uniform numbers for test data, below `2^bits`.
@@ -78,7 +104,10 @@ pub(crate) struct Uniform(pub(crate) u64);
 
 impl Uniform {
     pub(crate) fn next(&mut self, bits: u32) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         self.0 >> (64 - bits)
     }
 }

@@ -1,6 +1,7 @@
 //! Converters: codes, mismatch, quantisation, clipping, skipping and the energy of all that.
 
 use crate::physics::{Bench, assert_near, column, moments, upper_tail};
+use farad_core::EventCounts;
 use farad_core::axis::{add_noise, lsb_steps};
 use farad_core::draw::{Domain, StaticNormals};
 use farad_hw::MacroSpec;
@@ -9,7 +10,6 @@ use farad_hw::adc::{Conversion, kinds};
 use farad_hw::cost::{area, conversion_j};
 use farad_hw::scale::ChargeStats;
 use farad_hw::timing::mvm_clocks;
-use farad_core::EventCounts;
 use std::collections::BTreeSet;
 
 const SARS: [&str; 3] = ["sar_conventional", "sar_monotonic", "sar_split"];
@@ -74,7 +74,11 @@ fn mismatch_of_a_binary_cdac() {
             let spec = adc(kind, bits, &[("adc.mismatch_pct", pct)]);
             let middle = 1usize << (bits - 1);
             let codes = (2 * middle) as f64;
-            assert_near(moments(&dnl(&spec, 10_000, middle - 1)).1, unit * (codes - 1.0).sqrt(), 0.04);
+            assert_near(
+                moments(&dnl(&spec, 10_000, middle - 1)).1,
+                unit * (codes - 1.0).sqrt(),
+                0.04,
+            );
             let inl: Vec<f64> = levels(&spec, 10_000).map(|l| l[middle - 1] + 0.5).collect();
             assert_near(moments(&inl).1, unit * codes.sqrt() / 2.0, 0.04);
         }
@@ -121,7 +125,11 @@ fn quantisation_of_a_column() {
     for (rows, expected_db) in [(1152, 21.07), (2304, 18.06)] {
         let b = Bench::new(&column(rows, &[]), 0, 1);
         let (n, p) = (rows as f64, 0.25_f64);
-        assert_near(6.0206 * 8.0 + 10.0 * (12.0 * p * (1.0 - p)).log10() - 10.0 * n.log10(), expected_db, 0.002);
+        assert_near(
+            6.0206 * 8.0 + 10.0 * (12.0 * p * (1.0 - p)).log10() - 10.0 * n.log10(),
+            expected_db,
+            0.002,
+        );
         let (mut log_choose, mut noise) = (0.0, 0.0);
         for ones in 0..=rows {
             let m = ones as f64;
@@ -137,10 +145,24 @@ fn quantisation_of_a_column() {
 /// SQNR of Gaussian charges in a signed converter that clips at `zeta` sigmas, by integration.
 fn clipped_sqnr_db(bits: u32, zeta: f64) -> f64 {
     let (bits, zeta) = (bits.to_string(), zeta.to_string());
-    let pairs = [("weight.combine", "binary_cap"), ("adc.bits", &*bits), ("adc.range", "clip"), ("adc.clip_sigma", &*zeta)];
+    let pairs = [
+        ("weight.combine", "binary_cap"),
+        ("adc.bits", &*bits),
+        ("adc.range", "clip"),
+        ("adc.clip_sigma", &*zeta),
+    ];
     // Charge is whole: at 1e4 counts to the sigma that is fine enough for any of these steps.
     let sigma = 1e4;
-    let b = Bench::with_stats(&column(2304, &pairs), 0, 1, Some(&ChargeStats { mean: 0.0, sigma, percentile: 0.0 }));
+    let b = Bench::with_stats(
+        &column(2304, &pairs),
+        0,
+        1,
+        Some(&ChargeStats {
+            mean: 0.0,
+            sigma,
+            percentile: 0.0,
+        }),
+    );
     let (mut noise, mut mass) = (0.0, 0.0);
     for i in -7000..=7000 {
         let z = f64::from(i) / 1000.0;
@@ -161,7 +183,10 @@ fn clipping_at_four_sigmas() {
         let granular = 10f64.powf(-(6.0206 * f64::from(bits) - 7.27) / 10.0);
         let sqnr_db = clipped_sqnr_db(bits, 4.0);
         let expected_db = -10.0 * (granular + overload).log10();
-        assert!((sqnr_db - expected_db).abs() < 0.2, "{bits} bits: {sqnr_db} dB instead of {expected_db} dB");
+        assert!(
+            (sqnr_db - expected_db).abs() < 0.2,
+            "{bits} bits: {sqnr_db} dB instead of {expected_db} dB"
+        );
         if bits <= 7 {
             assert!((sqnr_db - 6.0206 * f64::from(bits) + 7.27).abs() < 0.2);
         }
@@ -173,8 +198,13 @@ fn clipping_at_four_sigmas() {
 #[test]
 fn clipping_has_an_optimum() {
     for (bits, optimum_db) in [(4, 19.38), (5, 24.57)] {
-        let best_db = (15..=40).map(|z| clipped_sqnr_db(bits, f64::from(z) / 10.0)).fold(f64::NEG_INFINITY, f64::max);
-        assert!(best_db < optimum_db && optimum_db - best_db < 0.2, "{bits} bits: {best_db} dB");
+        let best_db = (15..=40)
+            .map(|z| clipped_sqnr_db(bits, f64::from(z) / 10.0))
+            .fold(f64::NEG_INFINITY, f64::max);
+        assert!(
+            best_db < optimum_db && optimum_db - best_db < 0.2,
+            "{bits} bits: {best_db} dB"
+        );
     }
 }
 
@@ -204,13 +234,24 @@ fn bits_move_everything_at_once() {
     for kind in SARS.iter().chain(&["ramp"]) {
         let at = |bits| {
             let spec = adc(kind, bits, &[]);
-            let cost = (conversion_j(&spec.adc, 0.9, &EventCounts::default()), mvm_clocks(&spec), area(&spec).adc_um2);
+            let cost = (
+                conversion_j(&spec.adc, 0.9, &EventCounts::default()),
+                mvm_clocks(&spec),
+                area(&spec).adc_um2,
+            );
             (Bench::new(&spec, 0, 1).scale.lsb_counts, cost)
         };
         for bits in 3..8 {
             let ((step, few), (finer, many)) = (at(bits), at(bits + 1));
-            assert!(finer < step && few.0 < many.0 && few.1 < many.1 && few.2 <= many.2, "{kind} at {bits} bits");
-            assert_near(step / finer, f64::from((1 << (bits + 1)) - 1) / f64::from((1 << bits) - 1), 1e-12);
+            assert!(
+                finer < step && few.0 < many.0 && few.1 < many.1 && few.2 <= many.2,
+                "{kind} at {bits} bits"
+            );
+            assert_near(
+                step / finer,
+                f64::from((1 << (bits + 1)) - 1) / f64::from((1 << bits) - 1),
+                1e-12,
+            );
         }
     }
 }
@@ -220,12 +261,18 @@ fn bits_move_everything_at_once() {
 fn switching_energy_of_a_cdac() {
     for (kind, expected) in [("sar_conventional", 1363.3), ("sar_monotonic", 255.5)] {
         let spec = adc(kind, 10, &[("adc.decision_fj", "0.0")]);
-        assert_near(conversion_j(&spec.adc, 0.9, &EventCounts::default()) / (1e-15 * 0.81), expected, 1e-3);
+        assert_near(
+            conversion_j(&spec.adc, 0.9, &EventCounts::default()) / (1e-15 * 0.81),
+            expected,
+            1e-3,
+        );
     }
 }
 
 fn convert(spec: &MacroSpec, signed: bool, levels: &[i32], v: i32) -> Conversion {
-    spec.adc.model().convert(&spec.adc, signed, levels, &mut |level| v >= level)
+    spec.adc
+        .model()
+        .convert(&spec.adc, signed, levels, &mut |level| v >= level)
 }
 
 /// A skip that decides rightly changes no code, and it is taken just where the code needs no more bits.
@@ -236,15 +283,26 @@ fn skipping_is_exact() {
             let plain = Bench::new(&adc(kind, 8, &[("weight.combine", combine)]), 0, 1);
             let levels = &plain.model.adcs[0].levels;
             for skip in 1..8_usize {
-                let spec = adc(kind, 8, &[("weight.combine", combine), ("adc.skip_bits", &skip.to_string())]);
+                let spec = adc(
+                    kind,
+                    8,
+                    &[("weight.combine", combine), ("adc.skip_bits", &skip.to_string())],
+                );
                 let part = 256 >> skip;
-                let low = if signed { 128 - part / 2..128 + part / 2 } else { 0..part };
+                let low = if signed {
+                    128 - part / 2..128 + part / 2
+                } else {
+                    0..part
+                };
                 for v in -9000..9000 {
                     let c = convert(&spec, signed, levels, v);
                     assert_eq!(c.code, convert(&plain.spec, signed, levels, v).code);
                     assert_eq!(c.skipped, low.contains(&c.code), "{kind} skip {skip} at {v}");
                 }
-                assert_eq!(Bench::new(&spec, 0, 1).model.adcs[0].staircase, plain.model.adcs[0].staircase);
+                assert_eq!(
+                    Bench::new(&spec, 0, 1).model.adcs[0].staircase,
+                    plain.model.adcs[0].staircase
+                );
             }
         }
     }
@@ -263,11 +321,35 @@ fn a_wrong_skip_saturates() {
         })
     };
     // Unsigned: "low" for a full charge. Signed: inside the window of 64 codes for one far above and far below.
-    assert_eq!(wrong(false, 8000, &[false]), Conversion { code: 63, skipped: true });
-    assert_eq!(wrong(true, 8000, &[true, false]), Conversion { code: 159, skipped: true });
-    assert_eq!(wrong(true, -8000, &[true, false]), Conversion { code: 96, skipped: true });
+    assert_eq!(
+        wrong(false, 8000, &[false]),
+        Conversion {
+            code: 63,
+            skipped: true
+        }
+    );
+    assert_eq!(
+        wrong(true, 8000, &[true, false]),
+        Conversion {
+            code: 159,
+            skipped: true
+        }
+    );
+    assert_eq!(
+        wrong(true, -8000, &[true, false]),
+        Conversion {
+            code: 96,
+            skipped: true
+        }
+    );
     // Not skipped although it could be: all bits are there.
-    assert_eq!(wrong(false, -8192 + 64, &[true]), Conversion { code: 1, skipped: false });
+    assert_eq!(
+        wrong(false, -8192 + 64, &[true]),
+        Conversion {
+            code: 1,
+            skipped: false
+        }
+    );
 }
 
 /// The skip path saves its decisions and the largest steps of the CDAC, for any number of bits skipped.
@@ -277,7 +359,11 @@ fn skipping_saves_energy() {
         let energies: Vec<f64> = (1..8)
             .map(|skip: u32| {
                 let spec = adc(kind, 8, &[("adc.skip_bits", &skip.to_string())]);
-                let e = |skipped| spec.adc.model().energy_j(&spec.adc, 0.9, Conversion { code: 3, skipped });
+                let e = |skipped| {
+                    spec.adc
+                        .model()
+                        .energy_j(&spec.adc, 0.9, Conversion { code: 3, skipped })
+                };
                 assert!(e(false) - e(true) >= f64::from(skip) * spec.adc.decision_fj * 1e-15);
                 e(true)
             })

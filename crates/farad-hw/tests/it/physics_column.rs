@@ -23,7 +23,10 @@ fn mismatch_of_a_column() {
         let errors = mismatch_errors(
             rows,
             ones,
-            &[("array.mismatch_pct", "2.0"), ("array.parasitic_ratio", &rho.to_string())],
+            &[
+                ("array.mismatch_pct", "2.0"),
+                ("array.parasitic_ratio", &rho.to_string()),
+            ],
             10_000,
         );
         let (n, m, alpha) = (rows as f64, ones as f64 / rows as f64, 1.0 / (1.0 + rho));
@@ -38,7 +41,11 @@ fn mismatch_of_a_column() {
 #[test]
 fn a_full_column_has_no_mismatch() {
     // A cell is rounded to 1/1024 of a count, +-1/2, so the sum of 64 is off by 64/2048 counts at the very most.
-    assert!(mismatch_errors(64, 64, &[("array.mismatch_pct", "2.0")], 100).iter().all(|e| e.abs() < 0.032));
+    assert!(
+        mismatch_errors(64, 64, &[("array.mismatch_pct", "2.0")], 100)
+            .iter()
+            .all(|e| e.abs() < 0.032)
+    );
 }
 
 /// Over random patterns the signal's variance is `N p (1 - p)` and the error's `sigma_u^2` times it: the ratio is 1 / sigma_u^2 for any N.
@@ -60,7 +67,10 @@ fn mismatch_snr_does_not_depend_on_the_rows() {
         }
         let snr_db = 10.0 * (moments(&signal).1.powi(2) / (noise / signal.len() as f64)).log10();
         let expected_db = -20.0 * (pct.parse::<f64>().unwrap() / 100.0).log10();
-        assert!((snr_db - expected_db).abs() < 0.3, "N = {rows}: {snr_db} dB instead of {expected_db} dB");
+        assert!(
+            (snr_db - expected_db).abs() < 0.3,
+            "N = {rows}: {snr_db} dB instead of {expected_db} dB"
+        );
     }
 }
 
@@ -73,7 +83,11 @@ fn mismatch_belongs_to_the_cell_and_the_chip() {
     assert_ne!(cells(3), cells(4));
     let outputs = cells(3);
     let distinct: std::collections::BTreeSet<i16> = outputs[0].cells[..128].iter().copied().collect();
-    assert!(distinct.len() > 30, "128 draws of 20 quanta sigma share {} values", distinct.len());
+    assert!(
+        distinct.len() > 30,
+        "128 draws of 20 quanta sigma share {} values",
+        distinct.len()
+    );
     assert_ne!(outputs[0].cells, outputs[1].cells);
 }
 
@@ -89,10 +103,21 @@ fn bigger_capacitors_match_better() {
 #[test]
 fn the_parasitic_attenuates() {
     for (calibrated, gain) in [("true", 1.0), ("false", 1.0 / 1.25)] {
-        let b = Bench::new(&column(64, &[("array.parasitic_ratio", "0.25"), ("noise.calibrated", calibrated)]), 0, 1);
+        let b = Bench::new(
+            &column(
+                64,
+                &[("array.parasitic_ratio", "0.25"), ("noise.calibrated", calibrated)],
+            ),
+            0,
+            1,
+        );
         assert_near(b.seen(0, 0, 40.0), 40.0 * gain, 1e-6);
         // Volts at the plate: alpha V_DD M / N either way.
-        assert_near(b.seen(0, 0, 40.0) / b.scale.lsb_counts * b.scale.lsb_v, 0.9 / 1.25 * 40.0 / 64.0, 1e-6);
+        assert_near(
+            b.seen(0, 0, 40.0) / b.scale.lsb_counts * b.scale.lsb_v,
+            0.9 / 1.25 * 40.0 / 64.0,
+            1e-6,
+        );
     }
 }
 
@@ -102,7 +127,10 @@ fn the_parasitic_attenuates() {
 #[test]
 fn a_voltage_dependent_parasitic_bends_the_transfer() {
     let (rho, beta, vdd, n) = (0.3, 0.05, 0.9, 256.0);
-    let pairs = [("array.parasitic_ratio", "0.3"), ("array.parasitic_nonlinearity_per_v", "0.05")];
+    let pairs = [
+        ("array.parasitic_ratio", "0.3"),
+        ("array.parasitic_nonlinearity_per_v", "0.05"),
+    ];
     let volts = |m: f64| {
         let (a, b) = (rho * beta, 1.0 + rho);
         (-b + (b * b + 4.0 * a * m * vdd).sqrt()) / (2.0 * a)
@@ -151,7 +179,11 @@ fn thermal_noise_of_the_plate() {
         let counts = n / (alpha * 0.9) * (events * BOLTZMANN * 300.0 / plate_f).sqrt();
         let in_units = counts / scale.lsb_counts * 64.0 * 8.0;
         // Sigmas are kept in 1/512 LSB.
-        assert!(scale.sigma.iter().all(|&s| (f64::from(s) - in_units).abs() <= 0.5), "{:?} {in_units}", scale.sigma);
+        assert!(
+            scale.sigma.iter().all(|&s| (f64::from(s) - in_units).abs() <= 0.5),
+            "{:?} {in_units}",
+            scale.sigma
+        );
     }
 }
 
@@ -159,7 +191,12 @@ fn thermal_noise_of_the_plate() {
 #[test]
 fn the_cdac_samples_too() {
     let with = |kind: &str, cap: &str| {
-        let pairs = [("noise.ktc", "true"), ("array.topology", "couple"), ("array.unit_cap_ff", "0.01"), ("adc.kind", kind)];
+        let pairs = [
+            ("noise.ktc", "true"),
+            ("array.topology", "couple"),
+            ("array.unit_cap_ff", "0.01"),
+            ("adc.kind", kind),
+        ];
         let spec = column(64, &[&pairs[..], &[("adc.unit_cap_ff", cap)]].concat());
         f64::from(Scale::new(&spec, 64, None).sigma[0])
     };
@@ -191,7 +228,11 @@ fn a_pair_of_plates() {
     let (single, pair) = (scale("offset_binary"), scale("differential"));
     // A bank of three bits is 1 + 1/2 + 1/4 columns, one of four 1/8 more.
     let expected = (2.0_f64 * 1.875 / 1.75).sqrt();
-    assert_near(noise_v(&pair) / noise_v(&single), expected, 1.0 / f64::from(pair.sigma[0]));
+    assert_near(
+        noise_v(&pair) / noise_v(&single),
+        expected,
+        1.0 / f64::from(pair.sigma[0]),
+    );
     assert!(single.nominal_offset_lsb(0) != 0.0 && single.nominal_offset_lsb(1) < single.nominal_offset_lsb(0));
     assert_eq!((pair.nominal_offset_lsb(0), pair.nominal_offset_lsb(1)), (0.0, 0.0));
 }
@@ -217,13 +258,20 @@ fn reference_noise_grows_with_the_level() {
 /// `dV = N I t / C_T`: 10 pA on each 1 fF cell is 10 mV/us. Four conversions of 1 + 1 clocks of 10 ns: 0.2 mV more for each.
 #[test]
 fn later_conversions_droop() {
-    let pairs = [("noise.leakage_pa", "10.0"), ("adc.columns_per_adc", "4"), ("array.parasitic_ratio", "0.25")];
+    let pairs = [
+        ("noise.leakage_pa", "10.0"),
+        ("adc.columns_per_adc", "4"),
+        ("array.parasitic_ratio", "0.25"),
+    ];
     let b = Bench::new(&column(64, &pairs), 0, 2);
     for slot in 0..16 {
         let droop_v = (b.seen(0, 0, 40.0) - b.seen(slot / 8, slot % 8, 40.0)) / b.scale.lsb_counts * b.scale.lsb_v;
         let expected_v = (slot % 4) as f64 * 10e-12 / 1e-15 * 20e-9 / 1.25;
         // An offset near -8192 steps is an f32: half an ulp is 2^-11 steps of 1/64 LSB.
-        assert!((droop_v - expected_v).abs() < b.scale.lsb_v / 64.0 / 1024.0, "{slot}: {droop_v} {expected_v}");
+        assert!(
+            (droop_v - expected_v).abs() < b.scale.lsb_v / 64.0 / 1024.0,
+            "{slot}: {droop_v} {expected_v}"
+        );
     }
 }
 

@@ -29,7 +29,10 @@ fn a_serial_share_with_a_ratio_error() {
 /// (1.81 when the low bits' share of it is left out). 20 000 chips: known to 0.5 %.
 #[test]
 fn a_serial_share_with_mismatch() {
-    let spec = column(2, &[("input.combine", "serial_share"), ("input.share_mismatch_pct", "1.0")]);
+    let spec = column(
+        2,
+        &[("input.combine", "serial_share"), ("input.share_mismatch_pct", "1.0")],
+    );
     let dnl = |chip| {
         let weights = &Bench::new(&spec, chip, 1).model.outputs[0].slots[0].plane_weights;
         mid_dnl(&weights.iter().map(|&w| f64::from(w)).collect::<Vec<_>>())
@@ -62,7 +65,12 @@ fn a_c2c_ladder_with_node_parasitics() {
     for (k, w) in c2c_weights(8, 0.0, &mut |c| c).iter().enumerate() {
         assert_eq!(*w, f64::from(1 << k) / 256.0);
     }
-    for (gamma, radix, dnl) in [(0.02, 2.0133, 1.64), (0.05, 2.0332, 4.04), (0.1, 2.0660, 7.92), (0.2, 2.1307, 15.3)] {
+    for (gamma, radix, dnl) in [
+        (0.02, 2.0133, 1.64),
+        (0.05, 2.0332, 4.04),
+        (0.1, 2.0660, 7.92),
+        (0.2, 2.1307, 15.3),
+    ] {
         let weights = c2c_weights(8, gamma, &mut |c| c);
         let g: f64 = 1.0 + gamma;
         let load = 0.5 * (-g + (g * g + 8.0 * g).sqrt());
@@ -73,10 +81,15 @@ fn a_c2c_ladder_with_node_parasitics() {
         let in_lsb: Vec<f64> = weights.iter().map(|w| w / lsb).collect();
         assert_near(mid_dnl(&in_lsb), dnl, 0.04);
         // The same through the chip; its charge quantum is 1/16 of an LSB cell, half of it on each of the eight legs.
-        let spec = column(1, &[("weight.combine", "c2c"), ("weight.node_parasitic", &gamma.to_string())]);
+        let spec = column(
+            1,
+            &[("weight.combine", "c2c"), ("weight.node_parasitic", &gamma.to_string())],
+        );
         let b = Bench::new(&spec, 0, 1);
         let quanta: Vec<f64> = (0..8).map(|k| b.charge(0, k, |_| true).abs() / b.unit()).collect();
-        assert!((mid_dnl(&quanta) - mid_dnl(&weights.iter().map(|w| 256.0 * w).collect::<Vec<_>>())).abs() < 8.0 / 32.0);
+        assert!(
+            (mid_dnl(&quanta) - mid_dnl(&weights.iter().map(|w| 256.0 * w).collect::<Vec<_>>())).abs() < 8.0 / 32.0
+        );
     }
 }
 
@@ -99,7 +112,14 @@ fn a_c2c_ladder_with_mismatch() {
 /// to 0.7 %; rounding the cell to a quantum, 1/16 of an LSB, adds 0.3 % to the variance.
 #[test]
 fn binary_weighted_sharing_with_mismatch() {
-    let spec = column(1, &[("weight.combine", "binary_cap"), ("weight.signed", "offset_binary"), ("weight.cap_mismatch_pct", "4.0")]);
+    let spec = column(
+        1,
+        &[
+            ("weight.combine", "binary_cap"),
+            ("weight.signed", "offset_binary"),
+            ("weight.cap_mismatch_pct", "4.0"),
+        ],
+    );
     let share = |chip| {
         let b = Bench::new(&spec, chip, 1);
         b.charge(0, 7, |_| true) / b.unit()
@@ -113,7 +133,10 @@ fn binary_weighted_sharing_with_mismatch() {
 /// A switch's parasitic adds the same to every segment, so the LSB gains most: weights `(2^k + c) 255 / (255 + 8 c)`.
 #[test]
 fn switch_parasitics_lift_the_low_bits() {
-    let spec = column(1, &[("weight.combine", "binary_cap"), ("weight.switch_parasitic", "0.5")]);
+    let spec = column(
+        1,
+        &[("weight.combine", "binary_cap"), ("weight.switch_parasitic", "0.5")],
+    );
     let b = Bench::new(&spec, 0, 1);
     for k in 0..8 {
         let weight = (f64::from(1 << k) + 0.5) * 255.0 / 259.0;
@@ -124,7 +147,11 @@ fn switch_parasitics_lift_the_low_bits() {
 /// One bank's mean error moves nothing in common: at full charge on all columns the shares add up to 255 again.
 #[test]
 fn sharing_divides_by_all_that_is_shared() {
-    let pairs = [("weight.combine", "binary_cap"), ("weight.signed", "offset_binary"), ("weight.cap_mismatch_pct", "3.0")];
+    let pairs = [
+        ("weight.combine", "binary_cap"),
+        ("weight.signed", "offset_binary"),
+        ("weight.cap_mismatch_pct", "3.0"),
+    ];
     for chip in 0..200 {
         let b = Bench::new(&column(1, &pairs), chip, 1);
         let sum: f64 = (0..8).map(|k| b.charge(0, k, |_| true)).sum();
@@ -151,7 +178,9 @@ fn sqnr_db(rows: usize, pairs: &[(&str, &str)]) -> f64 {
                 let mut charge = 0.0;
                 for (i, &weight) in slot.plane_weights.iter().enumerate() {
                     let plane = evaluation * merged + i;
-                    let on = |row: usize, k: usize| x[row] >> plane & 1 == 1 && farad_hw::encoding::stored_bit(&spec, k, w[row]);
+                    let on = |row: usize, k: usize| {
+                        x[row] >> plane & 1 == 1 && farad_hw::encoding::stored_bit(&spec, k, w[row])
+                    };
                     let plane_charge: f64 = slot.columns.clone().map(|k| b.charge(0, k, |row| on(row, k))).sum();
                     charge += f64::from(weight) * plane_charge;
                 }
@@ -179,8 +208,14 @@ fn each_analog_merge_costs_a_factor_of_three() {
     let single_noise = |n: f64| (255.0 * n).powi(2) / 12.0;
     for (n, tolerance) in [(n64, 0.3), (n128, 0.3)] {
         let [h, s] = [&hybrid[..], &single[..]].map(|pairs| sqnr_db(n as usize, pairs));
-        assert!((s - expected(n, single_noise(n))).abs() < tolerance, "N = {n}: single {s} dB");
-        assert!((h - s - merge_db).abs() < tolerance, "N = {n}: hybrid {h} dB, single {s} dB");
+        assert!(
+            (s - expected(n, single_noise(n))).abs() < tolerance,
+            "N = {n}: single {s} dB"
+        );
+        assert!(
+            (h - s - merge_db).abs() < tolerance,
+            "N = {n}: hybrid {h} dB, single {s} dB"
+        );
     }
     // With 128 rows: 22.3, 27.1 dB, and no error at all where a count is a code.
     assert!((expected(n128, single_noise(n128)) - 22.3).abs() < 0.1);

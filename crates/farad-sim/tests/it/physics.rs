@@ -21,7 +21,13 @@ fn counter(more: &str) -> String {
 
 /// `out_c` channels that each add up `in_c` inputs, at `DRAWS` positions.
 fn adder(in_c: usize, out_c: usize) -> MacLayer {
-    let shape = MacShape { in_h: 128, in_w: 128, out_h: 128, out_w: 128, ..MacShape::dense(in_c, out_c) };
+    let shape = MacShape {
+        in_h: 128,
+        in_w: 128,
+        out_h: 128,
+        out_w: 128,
+        ..MacShape::dense(in_c, out_c)
+    };
     assert_eq!(shape.positions(), DRAWS);
     MacLayer {
         name: "adder".into(),
@@ -38,17 +44,34 @@ fn adder(in_c: usize, out_c: usize) -> MacLayer {
 /// What a counter with `more` in its description makes of `ones` at every position.
 fn counts(more: &str, ones: usize, engine: EngineKind) -> (Vec<i32>, EventCounts) {
     let layer = adder(ones, 1);
-    run(&spec(&counter(more)), &layer, None, engine, 0, &vec![1; ones * DRAWS], 1)
+    run(
+        &spec(&counter(more)),
+        &layer,
+        None,
+        engine,
+        0,
+        &vec![1; ones * DRAWS],
+        1,
+    )
 }
 
 fn cumulative(z: f64) -> f64 {
     0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
 }
 
+/// Share of a Gaussian of `sigma` LSB that is converted to `code` codes from its middle.
+fn mass(code: i32, sigma: f64) -> f64 {
+    let z = f64::from(code);
+    cumulative((z + 0.5) / sigma) - cumulative((z - 0.5) / sigma)
+}
+
 /// Half the sum of differences between the frequencies of `values` and `probability`.
 fn total_variation(values: &[i32], probability: impl Fn(i32) -> f64) -> f64 {
     let frequency = |code: i32| values.iter().filter(|&&v| v == code).count() as f64 / values.len() as f64;
-    (-128..128).map(|code| (frequency(code) - probability(code)).abs()).sum::<f64>() / 2.0
+    (-128..128)
+        .map(|code| (frequency(code) - probability(code)).abs())
+        .sum::<f64>()
+        / 2.0
 }
 
 /// One draw per conversion of sigma: codes follow the Gaussian's mass between the levels. 16 384 draws: with k codes in play chance alone
@@ -58,11 +81,7 @@ fn drawn_noise_is_gaussian() {
     for (sigma, codes) in [(0.3, 3.0), (0.8, 6.0), (2.0, 13.0)] {
         let noise = format!("[adc]\nkind = 'sar_conventional'\nbits = 8\n[noise]\ncomparator_lsb = {sigma:?}\n");
         let (values, _) = counts(&noise, 20, FAST());
-        let mass = |code: i32| {
-            let z = f64::from(code - 20);
-            cumulative((z + 0.5) / sigma) - cumulative((z - 0.5) / sigma)
-        };
-        let distance = total_variation(&values, mass);
+        let distance = total_variation(&values, |code| mass(code - 20, sigma));
         let chance = (codes / (2.0 * std::f64::consts::PI * DRAWS as f64)).sqrt();
         assert!(distance < 2.0 * chance, "sigma {sigma}: total variation {distance}");
     }
@@ -71,14 +90,18 @@ fn drawn_noise_is_gaussian() {
 fn moments(values: &[i32]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
-    (mean, values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n)
+    (
+        mean,
+        values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n,
+    )
 }
 
 /// kT/C of the plate, drawn: 64 cells of 0.01 fF, column splitting leaves 1 1/2 columns of them; two events (reset, and each cell's own), a
 /// converter without a sample of its own. Rounding to codes adds 1/12. 16 384 draws: the variance is known to 1.1 %.
 #[test]
 fn thermal_noise_is_drawn_with_its_sigma() {
-    let text = counter("[adc]\nkind = 'ideal'\nbits = 8\n[noise]\nktc = true\n").replace("[array]", "[array]\nunit_cap_ff = 0.01");
+    let text = counter("[adc]\nkind = 'ideal'\nbits = 8\n[noise]\nktc = true\n")
+        .replace("[array]", "[array]\nunit_cap_ff = 0.01");
     let (values, _) = run(&spec(&text), &adder(20, 1), None, FAST(), 0, &vec![1; 20 * DRAWS], 1);
     let variance_v2 = 2.0 * 1.380_649e-23 * 300.0 / (64.0 * 0.01e-15 * 1.5);
     // The plate swings V_DD over 3 * 64 counts.
@@ -86,7 +109,10 @@ fn thermal_noise_is_drawn_with_its_sigma() {
     let (mean, variance) = moments(&values);
     assert!((mean - 20.0).abs() < 0.05);
     let expected = variance_v2 / (lsb_v * lsb_v) + 1.0 / 12.0;
-    assert!((variance / expected - 1.0).abs() < 0.035, "{variance} instead of {expected}");
+    assert!(
+        (variance / expected - 1.0).abs() < 0.035,
+        "{variance} instead of {expected}"
+    );
 }
 
 /// Reference noise of 4 LSB at full scale: at level L it has 4 L LSB, constant over a 32nd of the range.
@@ -97,20 +123,24 @@ fn drawn_reference_noise_grows_with_the_level() {
         let (_, variance) = moments(&counts(noise, ones, FAST()).0);
         // Middles of the bins of 8 codes above mid-scale.
         let sigma = 4.0 * f64::from(ones as u32 / 8 * 8 + 4) / 128.0;
-        let expected = sigma * sigma + 1.0 / 12.0;
+        let expected: f64 = (-40..=40).map(|code| f64::from(code * code) * mass(code, sigma)).sum();
         // Five standard errors of a variance.
-        assert!((variance / expected - 1.0).abs() < 5.0 * (2.0 / DRAWS as f64).sqrt(), "{ones}: {variance} instead of {expected}");
+        assert!(
+            (variance / expected - 1.0).abs() < 5.0 * (2.0 / DRAWS as f64).sqrt(),
+            "{ones}: {variance} instead of {expected}"
+        );
     }
 }
 
-/// Probability of each code when every decision of a binary search has its own Gaussian noise.
+/// Probability of each code when every decision of a binary search has its own Gaussian noise, which is rounded to 1/64 LSB: a decision
+/// against a level half an LSB away is one for an input 1/128 LSB higher.
 fn search(code: usize, span: usize, input: f64, sigma: f64, probability: f64, out: &mut [f64; 256]) {
     if span == 1 {
         out[code] += probability;
         return;
     }
     let half = span / 2;
-    let level = (code + half) as f64 - 0.5 - 128.0;
+    let level = (code + half) as f64 - 0.5 - 128.0 - 1.0 / 128.0;
     let up = cumulative((input - level) / sigma);
     search(code + half, half, input, sigma, probability * up, out);
     search(code, half, input, sigma, probability * (1.0 - up), out);
@@ -126,8 +156,17 @@ fn noise_of_decisions() {
         let (values, _) = counts(noise, ones, FAST());
         let distance = total_variation(&values, |code| probability[(code + 128) as usize]);
         assert!(distance < 0.012, "{ones}: total variation {distance}");
-        let mean: f64 = probability.iter().enumerate().map(|(code, p)| p * (code as f64 - 128.0)).sum();
-        assert!((moments(&values).0 - mean).abs() < 4.0 * 0.6 / (DRAWS as f64).sqrt());
+        let mean: f64 = probability
+            .iter()
+            .enumerate()
+            .map(|(code, p)| p * (code as f64 - 128.0))
+            .sum();
+        // Four standard errors.
+        let (drawn, variance) = moments(&values);
+        assert!(
+            (drawn - mean).abs() < 4.0 * (variance / DRAWS as f64).sqrt(),
+            "{ones}: {drawn} instead of {mean}"
+        );
         assert!((mean - ones as f64).abs() < 0.2, "{ones}: {mean}");
     }
 }
@@ -142,7 +181,11 @@ fn waiting_columns_lose_counts() {
     ));
     for engine in [EngineKind::Reference, FAST()] {
         let (values, _) = run(&spec(&text), &adder(20, 4), None, engine, 0, &vec![1; 20 * DRAWS], 1);
-        assert!(values.chunks_exact(4).all(|v| v == [20, 18, 16, 14]), "{:?}", &values[..4]);
+        assert!(
+            values.chunks_exact(4).all(|v| v == [20, 18, 16, 14]),
+            "{:?}",
+            &values[..4]
+        );
     }
 }
 
@@ -152,7 +195,12 @@ fn skipping_is_exact_and_cheaper() {
     let at = |skip: u32, ones| {
         let more = format!("[adc]\nkind = 'sar_monotonic'\nbits = 8\nskip_bits = {skip}\n");
         let (values, events) = counts(&more, ones, FAST());
-        (values, conversion_j(&spec(&counter(&more)).adc, 0.9, &events), events.skipped_in_sample, events.sampled())
+        (
+            values,
+            conversion_j(&spec(&counter(&more)).adc, 0.9, &events),
+            events.skipped_in_sample,
+            events.sampled(),
+        )
     };
     let (low, high) = (at(2, 20), at(2, 40));
     // The window is 64 codes around zero.
@@ -203,15 +251,28 @@ fn bits_of_the_converter_are_bits_of_accuracy() {
 /// 255 rows and 8 bits are exact to the last product: the extremes of both operands, on every converter without errors.
 #[test]
 fn extreme_operands_are_exact() {
-    for kind in ["ideal", "sar_conventional", "sar_monotonic", "sar_split", "flash", "ramp"] {
-        let spec = spec(&format!("schema = 1\nname = 'm'\n[array]\nrows = 255\ncolumns = 64\n[adc]\nkind = '{kind}'\nbits = 8\n"));
+    for kind in [
+        "ideal",
+        "sar_conventional",
+        "sar_monotonic",
+        "sar_split",
+        "flash",
+        "ramp",
+    ] {
+        let spec = spec(&format!(
+            "schema = 1\nname = 'm'\n[array]\nrows = 255\ncolumns = 64\n[adc]\nkind = '{kind}'\nbits = 8\n"
+        ));
         let mut layer = layer(255, 4, 1, 1, 1, 3);
         for (o, w) in [-128i8, 127, -1, 0].into_iter().enumerate() {
             layer.weights[o * 255..(o + 1) * 255].fill(w);
         }
         for x in [[255; 255], [0; 255], [1; 255], [170; 255]] {
             for engine in [EngineKind::Reference, FAST()] {
-                assert_eq!(run(&spec, &layer, None, engine, 0, &x, 1).0, exact(&layer, &x), "{kind}");
+                assert_eq!(
+                    run(&spec, &layer, None, engine, 0, &x, 1).0,
+                    exact(&layer, &x),
+                    "{kind}"
+                );
             }
         }
     }
