@@ -21,11 +21,18 @@ fn main() -> anyhow::Result<ExitCode> {
     for violation in &violations {
         println!("{violation}");
     }
-    Ok(if violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// The workspace, which is two folders above this crate.
 fn root() -> anyhow::Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).map(Path::to_owned).context("xtask lies in crates/ of the workspace")
+    here.ancestors()
+        .nth(2)
+        .map(Path::to_owned)
+        .context("xtask lies in crates/ of the workspace")
 }

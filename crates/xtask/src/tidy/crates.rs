@@ -15,11 +15,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("farad-net", &["farad-core"]),
     ("farad-kernels", &["farad-core"]),
     ("farad-map", &["farad-core", "farad-hw", "farad-net"]),
-    ("farad-sim", &["farad-core", "farad-hw", "farad-net", "farad-kernels", "farad-map"]),
-    ("farad-report", &["farad-core", "farad-hw", "farad-net", "farad-map", "farad-sim"]),
+    (
+        "farad-sim",
+        &["farad-core", "farad-hw", "farad-net", "farad-kernels", "farad-map"],
+    ),
+    (
+        "farad-report",
+        &["farad-core", "farad-hw", "farad-net", "farad-map", "farad-sim"],
+    ),
     (
         "farad",
-        &["farad-core", "farad-hw", "farad-net", "farad-map", "farad-sim", "farad-data", "farad-report"],
+        &[
+            "farad-core",
+            "farad-hw",
+            "farad-net",
+            "farad-map",
+            "farad-sim",
+            "farad-data",
+            "farad-report",
+        ],
     ),
     ("xtask", &[]),
 ];
@@ -35,7 +49,10 @@ pub(super) fn edges(packages: &[Package]) -> Vec<Violation> {
     let members: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
     let uses = packages.iter().map(|package| {
         let used = package.dependencies.iter().map(|d| d.name.as_str());
-        (package.name.as_str(), used.filter(|name| members.contains(name)).collect())
+        (
+            package.name.as_str(),
+            used.filter(|name| members.contains(name)).collect(),
+        )
     });
     wrong_edges(uses)
 }
@@ -44,7 +61,10 @@ fn wrong_edges<'a>(uses: impl Iterator<Item = (&'a str, BTreeSet<&'a str>)>) -> 
     let mut violations = Vec::new();
     for (name, used) in uses {
         let Some((_, allowed)) = MAY_USE.iter().find(|(known, _)| *known == name) else {
-            violations.push(Violation::new(name, "this crate has no line in MAY_USE of crates/xtask/src/tidy/crates.rs"));
+            violations.push(Violation::new(
+                name,
+                "this crate has no line in MAY_USE of crates/xtask/src/tidy/crates.rs",
+            ));
             continue;
         };
         for other in used.iter().filter(|other| !allowed.contains(other)) {
@@ -114,13 +134,23 @@ pub(super) fn candle(lock: &Lock) -> Vec<Violation> {
     let graph = lock.graph();
     let members = lock.package.iter().filter(|p| p.source.is_none() && p.name != TRAINER);
     let paths = members.filter_map(|p| Lock::path_to_candle(&graph, &p.name));
-    paths.map(|path| Violation::new(path.join(" -> "), format!("candle is for {TRAINER} only"))).collect()
+    paths
+        .map(|path| Violation::new(path.join(" -> "), format!("candle is for {TRAINER} only")))
+        .collect()
 }
 
 /// Locked packages that do not come from crates.io.
 pub(super) fn sources(lock: &Lock) -> Vec<Violation> {
-    let strangers = lock.package.iter().filter(|p| p.source.as_deref().is_some_and(|source| source != REGISTRY));
-    let say = |p: &Locked| Violation::new(format!("Cargo.lock: {}", p.name), "every dependency comes from crates.io");
+    let strangers = lock
+        .package
+        .iter()
+        .filter(|p| p.source.as_deref().is_some_and(|source| source != REGISTRY));
+    let say = |p: &Locked| {
+        Violation::new(
+            format!("Cargo.lock: {}", p.name),
+            "every dependency comes from crates.io",
+        )
+    };
     strangers.map(say).collect()
 }
 
@@ -128,10 +158,17 @@ pub(super) fn sources(lock: &Lock) -> Vec<Violation> {
 pub(super) fn docs(packages: &[Package]) -> anyhow::Result<Vec<Violation>> {
     let mut violations = Vec::new();
     for target in packages.iter().flat_map(|p| &p.targets) {
-        if target.kind.iter().any(|kind| matches!(kind, TargetKind::Lib | TargetKind::Bin)) {
+        if target
+            .kind
+            .iter()
+            .any(|kind| matches!(kind, TargetKind::Lib | TargetKind::Bin))
+        {
             let text = std::fs::read_to_string(&target.src_path).context(target.src_path.clone())?;
             if !has_docs(&text) {
-                violations.push(Violation::new(target.src_path.as_str(), "a crate begins with its documentation (`//!`)"));
+                violations.push(Violation::new(
+                    target.src_path.as_str(),
+                    "a crate begins with its documentation (`//!`)",
+                ));
             }
         }
     }
@@ -139,7 +176,9 @@ pub(super) fn docs(packages: &[Package]) -> anyhow::Result<Vec<Violation>> {
 }
 
 fn has_docs(text: &str) -> bool {
-    text.lines().next().is_some_and(|line| line.strip_prefix("//! ").is_some_and(|words| !words.trim().is_empty()))
+    text.lines()
+        .next()
+        .is_some_and(|line| line.strip_prefix("//! ").is_some_and(|words| !words.trim().is_empty()))
 }
 
 #[cfg(test)]
@@ -159,7 +198,10 @@ mod tests {
             ("farad-new", BTreeSet::new()),
         ];
         let found = wrong_edges(uses.into_iter());
-        assert_eq!(places(&found), ["farad-hw -> farad-net", "farad-sim -> farad-report", "farad-new"]);
+        assert_eq!(
+            places(&found),
+            ["farad-hw -> farad-net", "farad-sim -> farad-report", "farad-new"]
+        );
     }
 
     #[test]
@@ -184,7 +226,10 @@ mod tests {
         };
         assert_eq!(candle(&Lock::parse(&text("")).unwrap()), []);
         let found = candle(&Lock::parse(&text("'helper'")).unwrap());
-        let paths = ["farad-sim -> helper -> candle-core", "farad -> farad-sim -> helper -> candle-core"];
+        let paths = [
+            "farad-sim -> helper -> candle-core",
+            "farad -> farad-sim -> helper -> candle-core",
+        ];
         assert_eq!(places(&found), paths);
     }
 

@@ -34,7 +34,11 @@ pub(super) fn tracked(root: &Path) -> anyhow::Result<Vec<String>> {
         .current_dir(root)
         .output()
         .context("git ls-files")?;
-    ensure!(git.status.success(), "git ls-files: {}", String::from_utf8_lossy(&git.stderr));
+    ensure!(
+        git.status.success(),
+        "git ls-files: {}",
+        String::from_utf8_lossy(&git.stderr)
+    );
     let names = String::from_utf8(git.stdout).context("a file name is not UTF-8")?;
     Ok(names.split_terminator('\0').map(str::to_owned).collect())
 }
@@ -45,7 +49,10 @@ pub(super) fn violations(path: &str, text: &str) -> Vec<Violation> {
     if SOURCES.iter().any(|end| path.ends_with(end)) {
         let lines = text.lines().count();
         if lines > MAX_LINES {
-            found.push(Violation::new(path, format!("{lines} lines; a source file has at most {MAX_LINES}")));
+            found.push(Violation::new(
+                path,
+                format!("{lines} lines; a source file has at most {MAX_LINES}"),
+            ));
         }
     }
     if path.ends_with(".rs") && !path.starts_with(UNSAFE_HOME) {
@@ -84,10 +91,10 @@ mod tests {
     #[test]
     fn unsafe_code_is_named_outside_its_home() {
         let text = "fn f() {\n    unsafe { g() }\n}\n#![allow(unsafe_code)]\n";
-        assert_eq!(places("crates/farad-sim/src/fast.rs", text), [
-            "crates/farad-sim/src/fast.rs:2",
-            "crates/farad-sim/src/fast.rs:4"
-        ]);
+        assert_eq!(
+            places("crates/farad-sim/src/fast.rs", text),
+            ["crates/farad-sim/src/fast.rs:2", "crates/farad-sim/src/fast.rs:4"]
+        );
         assert_eq!(places("crates/farad-kernels/src/adc.rs", text), [""; 0]);
     }
 

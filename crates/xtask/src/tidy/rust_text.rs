@@ -5,7 +5,11 @@ pub(super) fn lines_with_word(source: &str, word: &str) -> Vec<usize> {
     let code = code_of(source);
     let is_identifier = |c: char| c.is_alphanumeric() || c == '_';
     let has_word = |line: &str| line.split(|c| !is_identifier(c)).any(|token| token == word);
-    code.lines().enumerate().filter(|(_, line)| has_word(line)).map(|(i, _)| i + 1).collect()
+    code.lines()
+        .enumerate()
+        .filter(|(_, line)| has_word(line))
+        .map(|(i, _)| i + 1)
+        .collect()
 }
 
 /// `source` with comments and literals replaced by nothing but their line ends.
