@@ -4,3 +4,4 @@ mod engines;
 mod fixture;
 mod lossless;
 mod physics;
+mod physics_outputs;
