@@ -51,7 +51,7 @@ impl Report {
         let a = &self.accuracy;
         let spread = if a.chips.len() > 1 {
             format!(
-                "; over chips sigma {}, 5th percentile {} %",
+                "; over chips sigma {}, 5th percentile {}\u{a0}%",
                 percent(a.std, 2),
                 percent(a.p05, 2)
             )
@@ -61,7 +61,7 @@ impl Report {
         let cards = [
             (
                 format!("{} %", percent(a.top1, 2)),
-                format!("top-1; digital {} %{spread}", percent(a.top1_digital, 2)),
+                format!("top-1; digital {}\u{a0}%{spread}", percent(a.top1_digital, 2)),
             ),
             (si(self.per_image.energy_j, "J"), "energy per image".to_string()),
             (

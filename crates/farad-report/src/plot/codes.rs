@@ -19,6 +19,8 @@ const PITCH_Y: i32 = 134;
 const PANEL_X: i32 = PITCH_X - 16;
 const PANEL_Y: i32 = 92;
 const FONT: f64 = 11.0;
+/// Characters of a name that fit over a panel.
+const NAME_CHARS: usize = 29;
 /// Lowest share on the logarithmic axis, as a power of ten.
 const DECADES: i32 = 5;
 
@@ -77,7 +79,7 @@ fn draw_panel(
     codes: usize,
 ) -> Result<(), ReportError> {
     let bottom = y0 + PANEL_Y;
-    let name = short_name(&layer.name, 26);
+    let name = short_name(&layer.name, NAME_CHARS);
     root.draw_text(&name, &text_style(FONT, HPos::Left, VPos::Bottom), (x0, y0 - 17))?;
     let clip = format!("clipped {} %", rate(layer.clip_rate));
     root.draw_text(&clip, &text_style(FONT, HPos::Left, VPos::Bottom), (x0, y0 - 4))?;
