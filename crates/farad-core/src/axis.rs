@@ -77,12 +77,23 @@ mod tests {
 
     #[test]
     fn a_transfer_rounds_half_to_even_and_saturates() {
-        let transfer = Transfer { offset: 0.25, gain: 0.5, quadratic: 0.0 };
+        let transfer = Transfer {
+            offset: 0.25,
+            gain: 0.5,
+            quadratic: 0.0,
+        };
         for q in -80_000..80_000 {
             let exact = (0.5 * q as f32 + 0.25).clamp(-32768.0, 32767.0).round_ties_even();
             assert_eq!(f32::from(transfer.apply(q as f32)), exact);
         }
-        let steps = Transfer { offset: 0.0, gain: 0.5, quadratic: 0.0 };
-        assert_eq!([1.0, 3.0, 5.0, -1.0, -3.0, 1e9, -1e9].map(|q| steps.apply(q)), [0, 2, 2, 0, -2, i16::MAX, i16::MIN]);
+        let steps = Transfer {
+            offset: 0.0,
+            gain: 0.5,
+            quadratic: 0.0,
+        };
+        assert_eq!(
+            [1.0, 3.0, 5.0, -1.0, -3.0, 1e9, -1e9].map(|q| steps.apply(q)),
+            [0, 2, 2, 0, -2, i16::MAX, i16::MIN]
+        );
     }
 }

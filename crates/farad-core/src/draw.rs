@@ -47,7 +47,13 @@ impl StaticNormals {
     /// The stream of `domain` for the place `(instance, unit, part)` on `chip`.
     #[must_use]
     pub fn new(chip: u32, domain: Domain, instance: u32, unit: u32, part: u32) -> Self {
-        Self { key: [chip, domain as u32], place: [instance, unit, part], block: 0, draws: [0; 8], next: 8 }
+        Self {
+            key: [chip, domain as u32],
+            place: [instance, unit, part],
+            block: 0,
+            draws: [0; 8],
+            next: 8,
+        }
     }
 
     /// The next draw in units of sigma / 4096.
@@ -88,7 +94,10 @@ impl NoiseKey {
     #[must_use]
     pub fn new(seed: u64, layer: usize, part: usize) -> Self {
         debug_assert!(layer < 1 << 12 && part < 1 << 16, "the schema bounds layers and parts");
-        Self { key: [seed as u32, (seed >> 32) as u32], site: (layer as u32) << 20 | (part as u32) << 4 }
+        Self {
+            key: [seed as u32, (seed >> 32) as u32],
+            site: (layer as u32) << 20 | (part as u32) << 4,
+        }
     }
 
     /// Eight draws of `slot` (output channel x conversions per output + conversion) at output `position` of `image`.

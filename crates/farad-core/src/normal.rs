@@ -21,7 +21,10 @@ pub struct QuantileTable {
 pub fn quantile_table() -> &'static QuantileTable {
     static TABLE: OnceLock<QuantileTable> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut table = QuantileTable { base: [0; 128], fall: [0; 128] };
+        let mut table = QuantileTable {
+            base: [0; 128],
+            fall: [0; 128],
+        };
         for octave in 0..16u32 {
             for eighth in 0..8u32 {
                 let start = libm::exp2(f64::from(octave)) * (1.0 + f64::from(eighth) / 8.0);
@@ -87,14 +90,22 @@ mod tests {
             last = z;
             assert_eq!(z, -z_q12(!u), "not odd at {u}");
             let exact = quantile((f64::from(u) + 0.5) / 65536.0);
-            assert!((f64::from(z) / 4096.0 - exact).abs() < 1.5e-3, "{u}: {z} against {exact}");
+            assert!(
+                (f64::from(z) / 4096.0 - exact).abs() < 1.5e-3,
+                "{u}: {z} against {exact}"
+            );
         }
     }
 
     #[test]
     fn has_the_moments_of_a_standard_normal() {
         let n = 65536.0;
-        let moment = |power: i32| (0..=u16::MAX).map(|u| (f64::from(z_q12(u)) / 4096.0).powi(power)).sum::<f64>() / n;
+        let moment = |power: i32| {
+            (0..=u16::MAX)
+                .map(|u| (f64::from(z_q12(u)) / 4096.0).powi(power))
+                .sum::<f64>()
+                / n
+        };
         assert!(moment(1).abs() < 1e-9);
         assert!((moment(2) - 1.0).abs() < 1e-3, "variance {}", moment(2));
         assert!((moment(4) - 3.0).abs() < 1e-2, "kurtosis {}", moment(4));

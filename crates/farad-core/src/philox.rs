@@ -38,7 +38,12 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 #[inline]
 #[must_use]
 pub fn round_keys([k0, k1]: [u32; 2]) -> [[u32; 2]; 10] {
-    std::array::from_fn(|i| [k0.wrapping_add(W0.wrapping_mul(i as u32)), k1.wrapping_add(W1.wrapping_mul(i as u32))])
+    std::array::from_fn(|i| {
+        [
+            k0.wrapping_add(W0.wrapping_mul(i as u32)),
+            k1.wrapping_add(W1.wrapping_mul(i as u32)),
+        ]
+    })
 }
 
 #[cfg(test)]

@@ -41,13 +41,7 @@ mod tests {
             ("fashion-mnist", "test[0..1000]")
         );
         assert_eq!(
-            (
-                data.len(),
-                data.height,
-                data.width,
-                data.channels,
-                data.classes
-            ),
+            (data.len(), data.height, data.width, data.channels, data.classes),
             (1000, 28, 28, 1, 10)
         );
         // The first labels of t10k-labels-idx1-ubyte of the published dataset: ankle boot, pullover, trouser, trouser, ...
@@ -55,10 +49,7 @@ mod tests {
         // Sums over the first 1,000 images, from numpy on the published files.
         let sum = data.pixels.iter().map(|&p| u64::from(p)).sum::<u64>();
         assert_eq!(
-            (
-                sum,
-                data.image(0).iter().map(|&p| u64::from(p)).sum::<u64>()
-            ),
+            (sum, data.image(0).iter().map(|&p| u64::from(p)).sum::<u64>()),
             (58_034_149, 33_456)
         );
         let mut per_class = [0; 10];

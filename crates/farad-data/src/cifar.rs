@@ -65,12 +65,7 @@ impl Layout {
     fn home(&self, dir: &Path) -> Option<PathBuf> {
         [dir.to_owned(), dir.join(self.archive_folder)]
             .into_iter()
-            .find(|home| {
-                self.train
-                    .iter()
-                    .chain(self.test)
-                    .any(|file| home.join(file).is_file())
-            })
+            .find(|home| self.train.iter().chain(self.test).any(|file| home.join(file).is_file()))
     }
 
     fn read(&self, dir: &Path, split: Split) -> Result<Samples, DataError> {
@@ -104,11 +99,7 @@ impl Layout {
                 format!("whole records of {record_bytes} bytes, at least one"),
             ));
         }
-        let records = || {
-            bytes
-                .chunks_exact(record_bytes)
-                .map(|r| r.split_at(self.label_bytes))
-        };
+        let records = || bytes.chunks_exact(record_bytes).map(|r| r.split_at(self.label_bytes));
         let labels: Vec<u16> = records()
             .map(|(labels, _)| u16::from(labels[self.label_bytes - 1]))
             .collect();
@@ -146,16 +137,9 @@ mod tests {
     #[test]
     fn planes_become_pixels() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(
-            dir.path().join("test_batch.bin"),
-            [record(&[3]), record(&[9])].concat(),
-        )
-        .unwrap();
+        fs::write(dir.path().join("test_batch.bin"), [record(&[3]), record(&[9])].concat()).unwrap();
         let data = read_folder(dir.path(), Split::Test).unwrap();
-        assert_eq!(
-            (data.height, data.width, data.channels, data.classes),
-            (32, 32, 3, 10)
-        );
+        assert_eq!((data.height, data.width, data.channels, data.classes), (32, 32, 3, 10));
         assert_eq!(data.labels, [3, 9]);
         assert_eq!(data.pixels.len(), 2 * 3072);
         assert_eq!(data.pixels[3 * 100..3 * 101], [100, 155, 7]);
@@ -170,15 +154,10 @@ mod tests {
         for (i, file) in TEN.train.iter().enumerate() {
             fs::write(home.join(file), record(&[i as u8])).unwrap();
         }
-        assert_eq!(
-            read_folder(dir.path(), Split::Train).unwrap().labels,
-            [0, 1, 2, 3, 4]
-        );
+        assert_eq!(read_folder(dir.path(), Split::Train).unwrap().labels, [0, 1, 2, 3, 4]);
 
         fs::remove_file(home.join("data_batch_4.bin")).unwrap();
-        let message = read_folder(dir.path(), Split::Train)
-            .unwrap_err()
-            .to_string();
+        let message = read_folder(dir.path(), Split::Train).unwrap_err().to_string();
         assert!(message.contains("data_batch_4.bin"), "{message}");
     }
 
@@ -208,15 +187,9 @@ mod tests {
         };
         let size = "expected whole records of 3073 bytes, at least one";
         assert_eq!(error(&[]), format!("x.bin: 0 bytes; {size}"));
-        assert_eq!(
-            error(&record(&[1])[1..]),
-            format!("x.bin: 3072 bytes; {size}")
-        );
+        assert_eq!(error(&record(&[1])[1..]), format!("x.bin: 3072 bytes; {size}"));
         let second = [record(&[1]), record(&[10])].concat();
-        assert_eq!(
-            error(&second),
-            "x.bin: image 1 has label 10; expected labels 0 to 9"
-        );
+        assert_eq!(error(&second), "x.bin: image 1 has label 10; expected labels 0 to 9");
     }
 
     proptest! {

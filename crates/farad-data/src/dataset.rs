@@ -67,9 +67,7 @@ impl Split {
     /// The split of this word, if it is one.
     #[must_use]
     pub(crate) fn from_word(word: &str) -> Option<Self> {
-        [Self::Train, Self::Test]
-            .into_iter()
-            .find(|s| s.as_str() == word)
+        [Self::Train, Self::Test].into_iter().find(|s| s.as_str() == word)
     }
 }
 

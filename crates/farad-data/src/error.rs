@@ -78,11 +78,7 @@ impl DataError {
         }
     }
 
-    pub(crate) fn malformed(
-        path: &Path,
-        found: impl Into<String>,
-        expected: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn malformed(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self::Malformed {
             path: path.to_owned(),
             found: found.into(),

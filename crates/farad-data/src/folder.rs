@@ -104,35 +104,19 @@ fn class_files(dir: &Path) -> Result<Vec<PathBuf>, DataError> {
         return Ok(Vec::new());
     }
     let files = entries(dir)?;
-    if let Some(other) = files
-        .iter()
-        .find(|f| OTHER_IMAGES.contains(&extension(f).as_str()))
-    {
-        return Err(DataError::malformed(
-            other,
-            "not a PNG image",
-            "PNG images only",
-        ));
+    if let Some(other) = files.iter().find(|f| OTHER_IMAGES.contains(&extension(f).as_str())) {
+        return Err(DataError::malformed(other, "not a PNG image", "PNG images only"));
     }
-    Ok(files
-        .into_iter()
-        .filter(|f| extension(f) == "png")
-        .collect())
+    Ok(files.into_iter().filter(|f| extension(f) == "png").collect())
 }
 
 fn read_classes(root: &Path, classes: &BTreeSet<OsString>) -> Result<Samples, DataError> {
     let mut files: Vec<(usize, u16, PathBuf)> = Vec::new();
     for (class, name) in classes.iter().enumerate() {
-        let label = u16::try_from(class).map_err(|_| {
-            DataError::malformed(root, format!("{} classes", classes.len()), "65536 or fewer")
-        })?;
+        let label = u16::try_from(class)
+            .map_err(|_| DataError::malformed(root, format!("{} classes", classes.len()), "65536 or fewer"))?;
         let of_class = class_files(&root.join(name))?;
-        files.extend(
-            of_class
-                .into_iter()
-                .enumerate()
-                .map(|(turn, file)| (turn, label, file)),
-        );
+        files.extend(of_class.into_iter().enumerate().map(|(turn, file)| (turn, label, file)));
     }
     files.sort();
 
@@ -150,10 +134,7 @@ fn read_classes(root: &Path, classes: &BTreeSet<OsString>) -> Result<Samples, Da
                     labels: vec![label],
                 });
             }
-            Some(s)
-                if (s.height, s.width, s.channels)
-                    == (image.height, image.width, image.channels) =>
-            {
+            Some(s) if (s.height, s.width, s.channels) == (image.height, image.width, image.channels) => {
                 s.pixels.extend(image.pixels);
                 s.labels.push(label);
             }
@@ -162,10 +143,7 @@ fn read_classes(root: &Path, classes: &BTreeSet<OsString>) -> Result<Samples, Da
                 return Err(DataError::malformed(
                     &path,
                     size(image.height, image.width, image.channels),
-                    format!(
-                        "{} like the images before it",
-                        size(s.height, s.width, s.channels)
-                    ),
+                    format!("{} like the images before it", size(s.height, s.width, s.channels)),
                 ));
             }
         }
@@ -225,20 +203,13 @@ mod tests {
         write(dir.path(), "test/cat/1.png", &grey(&[[3, 3]]));
         let test = read_folder(dir.path(), Split::Test).unwrap();
         assert_eq!((test.classes, test.labels), (2, vec![1]));
-        assert_eq!(
-            read_folder(dir.path(), Split::Train).unwrap().labels,
-            [0, 1]
-        );
+        assert_eq!(read_folder(dir.path(), Split::Train).unwrap().labels, [0, 1]);
     }
 
     #[test]
     fn images_that_do_not_belong_are_named() {
         let dir = tempfile::tempdir().unwrap();
-        let message = || {
-            read_folder(dir.path(), Split::Test)
-                .unwrap_err()
-                .to_string()
-        };
+        let message = || read_folder(dir.path(), Split::Test).unwrap_err().to_string();
         write(dir.path(), "a/1.png", &grey(&[[1, 2]]));
         write(dir.path(), "a/2.png", &grey(&[[1, 2], [3, 4]]));
         let sizes = "2.png: 2x2 pixels of 1 channels; expected 1x2 pixels of 1 channels like the images before it";

@@ -50,9 +50,7 @@ mod tests {
     #[test]
     fn an_empty_folder_names_every_format() {
         let dir = tempfile::tempdir().unwrap();
-        let message = read_folder(dir.path(), Split::Test)
-            .unwrap_err()
-            .to_string();
+        let message = read_folder(dir.path(), Split::Test).unwrap_err().to_string();
         for format in &FORMATS {
             assert!(message.contains(format.files), "{message}");
         }

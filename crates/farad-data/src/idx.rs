@@ -18,19 +18,13 @@ pub(crate) const FORMAT: Format = Format {
     name: "MNIST IDX",
     files: "t10k-images-idx3-ubyte[.gz], t10k-labels-idx1-ubyte[.gz], train-... (MNIST)",
     is_in: |dir| {
-        [Split::Train, Split::Test].iter().any(|&s| {
-            file(dir, s, "images-idx3").is_file() || file(dir, s, "labels-idx1").is_file()
-        })
+        [Split::Train, Split::Test]
+            .iter()
+            .any(|&s| file(dir, s, "images-idx3").is_file() || file(dir, s, "labels-idx1").is_file())
     },
     read: |dir, split| {
-        let (images, labels) = (
-            file(dir, split, "images-idx3"),
-            file(dir, split, "labels-idx1"),
-        );
-        parse(
-            (&images, &read_file(&images)?),
-            (&labels, &read_file(&labels)?),
-        )
+        let (images, labels) = (file(dir, split, "images-idx3"), file(dir, split, "labels-idx1"));
+        parse((&images, &read_file(&images)?), (&labels, &read_file(&labels)?))
     },
 };
 
@@ -67,10 +61,7 @@ pub(crate) fn parse(images: (&Path, &[u8]), labels: (&Path, &[u8])) -> Result<Sa
 }
 
 /// Dimensions and data of one file; the magic number tells whether it is gzipped.
-fn parse_array<const DIMS: usize>(
-    path: &Path,
-    bytes: &[u8],
-) -> Result<([usize; DIMS], Vec<u8>), DataError> {
+fn parse_array<const DIMS: usize>(path: &Path, bytes: &[u8]) -> Result<([usize; DIMS], Vec<u8>), DataError> {
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let most = bytes.len().saturating_mul(DEFLATE_MAX_RATIO);
         parse_stream(path, GzDecoder::new(bytes), most)
@@ -86,13 +77,8 @@ fn parse_stream<const DIMS: usize>(
     most: usize,
 ) -> Result<([usize; DIMS], Vec<u8>), DataError> {
     // The file is in memory, so whatever the stream complains about is in the file.
-    let damaged = |e: std::io::Error| {
-        DataError::malformed(
-            path,
-            format!("cut off or damaged ({e})"),
-            "a whole IDX file",
-        )
-    };
+    let damaged =
+        |e: std::io::Error| DataError::malformed(path, format!("cut off or damaged ({e})"), "a whole IDX file");
 
     let mut magic = [0; 4];
     stream.read_exact(&mut magic).map_err(damaged)?;
@@ -109,9 +95,7 @@ fn parse_stream<const DIMS: usize>(
         stream.read_exact(&mut word).map_err(damaged)?;
         *dim = u32::from_be_bytes(word) as usize;
     }
-    let len = dims
-        .iter()
-        .try_fold(1_usize, |product, &d| product.checked_mul(d));
+    let len = dims.iter().try_fold(1_usize, |product, &d| product.checked_mul(d));
     let Some(len) = len.filter(|&len| 0 < len && len <= most) else {
         return Err(DataError::malformed(
             path,
@@ -120,10 +104,7 @@ fn parse_stream<const DIMS: usize>(
         ));
     };
     let mut data = Vec::new();
-    stream
-        .take(len as u64 + 1)
-        .read_to_end(&mut data)
-        .map_err(damaged)?;
+    stream.take(len as u64 + 1).read_to_end(&mut data).map_err(damaged)?;
     if data.len() != len {
         let found = if data.len() < len {
             format!("{} bytes of data", data.len())
@@ -164,9 +145,7 @@ mod tests {
     }
 
     fn error_of(images: &[u8]) -> String {
-        parse_array::<3>(Path::new("images"), images)
-            .unwrap_err()
-            .to_string()
+        parse_array::<3>(Path::new("images"), images).unwrap_err().to_string()
     }
 
     #[test]
@@ -178,11 +157,7 @@ mod tests {
             gzip(&idx(&[2, 2, 3], &pixels)),
         )
         .unwrap();
-        fs::write(
-            dir.path().join("train-labels-idx1-ubyte"),
-            idx(&[2], &[9, 0]),
-        )
-        .unwrap();
+        fs::write(dir.path().join("train-labels-idx1-ubyte"), idx(&[2], &[9, 0])).unwrap();
         let data = read_folder(dir.path(), Split::Train).unwrap();
         let expected = Samples {
             height: 2,
@@ -198,14 +173,8 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(
-            dir.path().join("t10k-images-idx3-ubyte"),
-            idx(&[1, 1, 1], &[0]),
-        )
-        .unwrap();
-        let message = read_folder(dir.path(), Split::Test)
-            .unwrap_err()
-            .to_string();
+        fs::write(dir.path().join("t10k-images-idx3-ubyte"), idx(&[1, 1, 1], &[0])).unwrap();
+        let message = read_folder(dir.path(), Split::Test).unwrap_err().to_string();
         assert!(message.contains("t10k-labels-idx1-ubyte"), "{message}");
     }
 
@@ -238,21 +207,12 @@ mod tests {
         let images = idx(&[2, 1, 1], &[1, 2]);
         let with = |labels: &[u8]| {
             let labels = idx(&[labels.len() as u32], labels);
-            parse(
-                (Path::new("images"), &images),
-                (Path::new("labels"), &labels),
-            )
-            .unwrap_err()
-            .to_string()
+            parse((Path::new("images"), &images), (Path::new("labels"), &labels))
+                .unwrap_err()
+                .to_string()
         };
-        assert_eq!(
-            with(&[1]),
-            "labels: 1 labels; expected 2, one for each image"
-        );
-        assert_eq!(
-            with(&[1, 10]),
-            "labels: image 1 has label 10; expected labels 0 to 9"
-        );
+        assert_eq!(with(&[1]), "labels: 1 labels; expected 2, one for each image");
+        assert_eq!(with(&[1, 10]), "labels: image 1 has label 10; expected labels 0 to 9");
     }
 
     proptest! {

@@ -71,19 +71,14 @@ struct Places {
 
 impl Places {
     fn from_env() -> Self {
-        let data = env::var_os("FARAD_DATA")
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from);
+        let data = env::var_os("FARAD_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
         // A relative path in XDG_CACHE_HOME is to be ignored: XDG Base Directory Specification 0.8.
         let xdg_cache = env::var_os("XDG_CACHE_HOME")
             .map(PathBuf::from)
             .filter(|p| p.is_absolute());
         let cache = xdg_cache.or_else(|| Some(env::home_dir()?.join(".cache")));
         Self {
-            roots: data
-                .into_iter()
-                .chain(cache.map(|c| c.join("farad")))
-                .collect(),
+            roots: data.into_iter().chain(cache.map(|c| c.join("farad"))).collect(),
         }
     }
 
@@ -116,12 +111,7 @@ impl Places {
         if !is_name(name) {
             return Place::Missing;
         }
-        match self
-            .roots
-            .iter()
-            .map(|root| root.join(name))
-            .find(|dir| dir.is_dir())
-        {
+        match self.roots.iter().map(|root| root.join(name)).find(|dir| dir.is_dir()) {
             Some(dir) => Place::Folder(dir),
             None if name == bundled::NAME => Place::BundledSample,
             None => Place::Missing,
@@ -194,11 +184,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join(name);
         fs::create_dir(&dir).unwrap();
-        fs::write(
-            dir.join("test_batch.bin"),
-            [&[label][..], &[0; 3072]].concat(),
-        )
-        .unwrap();
+        fs::write(dir.join("test_batch.bin"), [&[label][..], &[0; 3072]].concat()).unwrap();
         root
     }
 
@@ -228,10 +214,7 @@ mod tests {
         assert_eq!(label(places(&[&cache, &data])), 2);
 
         let other = root_with("fashion-mnist", 3);
-        assert_eq!(
-            places(&[&data]).load("fashion-mnist").unwrap().split,
-            "test[0..1000]"
-        );
+        assert_eq!(places(&[&data]).load("fashion-mnist").unwrap().split, "test[0..1000]");
         let found = places(&[&data, &other]).load("fashion-mnist").unwrap();
         assert_eq!((found.split.as_str(), found.len()), ("test", 1));
     }
@@ -249,10 +232,7 @@ mod tests {
         let root = root_with("my-images", 4);
         let spec = format!("{}:test", root.path().join("my-images").join(".").display());
         let data = places(&[]).load(&spec).unwrap();
-        assert_eq!(
-            (data.name.as_str(), data.split.as_str()),
-            ("my-images", "test")
-        );
+        assert_eq!((data.name.as_str(), data.split.as_str()), ("my-images", "test"));
     }
 
     #[test]
@@ -277,11 +257,7 @@ mod tests {
     fn the_list_has_the_known_and_the_found() {
         let root = root_with("my-images", 1);
         fs::create_dir(root.path().join("cifar-100")).unwrap();
-        let list: Vec<_> = places(&[&root])
-            .list()
-            .into_iter()
-            .map(|i| (i.name, i.place))
-            .collect();
+        let list: Vec<_> = places(&[&root]).list().into_iter().map(|i| (i.name, i.place)).collect();
         let folder = |name: &str| Place::Folder(root.path().join(name));
         let expected = [
             ("cifar-10", Place::Missing),

@@ -20,10 +20,7 @@ pub(crate) const FORMAT: Format = Format {
     },
     read: |dir, split| {
         let (images, labels) = files(dir, split)?;
-        parse(
-            (&images, &read_file(&images)?),
-            (&labels, &read_file(&labels)?),
-        )
+        parse((&images, &read_file(&images)?), (&labels, &read_file(&labels)?))
     },
 };
 
@@ -47,8 +44,7 @@ fn files(dir: &Path, split: Split) -> Result<(PathBuf, PathBuf), DataError> {
 /// Reads a pair of files, each given by its path and its bytes.
 fn parse(images: (&Path, &[u8]), labels: (&Path, &[u8])) -> Result<Samples, DataError> {
     let array = Array::parse(images.0, images.1)?;
-    let shape_error =
-        |expected| DataError::malformed(images.0, format!("shape {:?}", array.shape), expected);
+    let shape_error = |expected| DataError::malformed(images.0, format!("shape {:?}", array.shape), expected);
     let (count, height, width, channels) = match array.shape[..] {
         [n, h, w] => (n, h, w, 1),
         // A picture three pixels high with dozens of channels is a picture whose axes are in another order.
@@ -82,28 +78,15 @@ fn parse(images: (&Path, &[u8]), labels: (&Path, &[u8])) -> Result<Samples, Data
 fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u16>, DataError> {
     let array = Array::parse(path, bytes)?;
     if array.shape.len() != 1 {
-        return Err(DataError::malformed(
-            path,
-            format!("shape {:?}", array.shape),
-            "[N]",
-        ));
+        return Err(DataError::malformed(path, format!("shape {:?}", array.shape), "[N]"));
     }
     match array.descr {
         "|u1" => Ok(array.data.iter().map(|&l| u16::from(l)).collect()),
         "<i8" => {
-            let labels = array
-                .data
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| i64::from_le_bytes(b));
+            let labels = array.data.as_chunks().0.iter().map(|&b| i64::from_le_bytes(b));
             let narrow = |(i, label)| {
                 u16::try_from(label).map_err(|_| {
-                    DataError::malformed(
-                        path,
-                        format!("image {i} has label {label}"),
-                        "labels 0 to 65535",
-                    )
+                    DataError::malformed(path, format!("image {i} has label {label}"), "labels 0 to 65535")
                 })
             };
             labels.enumerate().map(narrow).collect()
@@ -129,8 +112,7 @@ const ITEM_BYTES: [(&str, usize); 2] = [("|u1", 1), ("<i8", 8)];
 
 impl<'a> Array<'a> {
     fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self, DataError> {
-        let not_npy =
-            || DataError::malformed(path, "no npy header", "an npy file of version 1, 2 or 3");
+        let not_npy = || DataError::malformed(path, "no npy header", "an npy file of version 1, 2 or 3");
         let (header, data) = split_header(bytes).ok_or_else(not_npy)?;
         let descr = quoted(entry(header, "descr").ok_or_else(not_npy)?).unwrap_or("structured");
         let fortran = entry(header, "fortran_order").ok_or_else(not_npy)?;
@@ -150,9 +132,7 @@ impl<'a> Array<'a> {
                 "`|u1` (uint8), or `<i8` (int64) labels",
             ));
         };
-        let len = shape
-            .iter()
-            .try_fold(item_bytes, |product, &d| product.checked_mul(d));
+        let len = shape.iter().try_fold(item_bytes, |product, &d| product.checked_mul(d));
         if len != Some(data.len()) {
             return Err(DataError::malformed(
                 path,
@@ -189,9 +169,7 @@ fn entry<'a>(header: &'a str, key: &str) -> Option<&'a str> {
 
 /// The string that `text` starts with.
 fn quoted(text: &str) -> Option<&str> {
-    text.strip_prefix('\'')?
-        .split_once('\'')
-        .map(|(inside, _)| inside)
+    text.strip_prefix('\'')?.split_once('\'').map(|(inside, _)| inside)
 }
 
 /// The tuple of sizes that `text` starts with.
@@ -210,8 +188,7 @@ mod tests {
 
     /// What `numpy.save` writes, numpy 2.4: version 1, the header padded so that the data start at a multiple of 64.
     fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
-        let mut header =
-            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
         header.push_str(&" ".repeat(63 - (10 + header.len()) % 64));
         header.push('\n');
         [
@@ -224,10 +201,7 @@ mod tests {
     }
 
     fn parse_pair(images: &[u8], labels: &[u8]) -> Result<Samples, DataError> {
-        parse(
-            (Path::new("images.npy"), images),
-            (Path::new("labels.npy"), labels),
-        )
+        parse((Path::new("images.npy"), images), (Path::new("labels.npy"), labels))
     }
 
     fn error_of(images: &[u8], labels: &[u8]) -> String {
@@ -250,10 +224,7 @@ mod tests {
         write("images.npy", npy("|u1", "(1, 2, 2, 3)", &[1; 12]));
         write("labels.npy", npy("|u1", "(1,)", &[4]));
         let data = read_folder(dir.path(), Split::Test).unwrap();
-        assert_eq!(
-            (data.height, data.width, data.channels, data.classes),
-            (2, 2, 3, 5)
-        );
+        assert_eq!((data.height, data.width, data.channels, data.classes), (2, 2, 3, 5));
         let error = read_folder(dir.path(), Split::Train).unwrap_err();
         assert!(
             matches!(
@@ -288,24 +259,15 @@ mod tests {
         let labels = npy("|u1", "(1,)", &[0]);
         assert!(parse_pair(&images, &labels).is_ok());
 
-        assert!(
-            error_of(&npy("|u1", "(1, 3, 8, 8)", &[0; 192]), &labels).contains("channels last")
-        );
-        assert!(
-            error_of(&npy("|u1", "(64,)", &[0; 64]), &labels)
-                .contains("expected [N, H, W, C] or [N, H, W]")
-        );
-        assert!(
-            error_of(&npy("<i8", "(1, 1, 1)", &[0; 8]), &labels).contains("`<i8`; expected `|u1`")
-        );
+        assert!(error_of(&npy("|u1", "(1, 3, 8, 8)", &[0; 192]), &labels).contains("channels last"));
+        assert!(error_of(&npy("|u1", "(64,)", &[0; 64]), &labels).contains("expected [N, H, W, C] or [N, H, W]"));
+        assert!(error_of(&npy("<i8", "(1, 1, 1)", &[0; 8]), &labels).contains("`<i8`; expected `|u1`"));
         assert!(error_of(&npy("<f4", "(1, 1, 1)", &[0; 4]), &labels).contains("`<f4`"));
         assert!(error_of(&npy("|u1", "(0, 8, 8)", &[]), &labels).contains("at least one image"));
         assert!(error_of(&images[..images.len() - 1], &labels).contains("63 bytes of data"));
         assert!(error_of(&images[..40], &labels).contains("no npy header"));
         assert!(error_of(&images, &npy("|u1", "(2,)", &[0, 0])).contains("2 labels; expected 1"));
-        assert!(
-            error_of(&images, &npy("<i8", "(1,)", &[0xff; 8])).contains("image 0 has label -1")
-        );
+        assert!(error_of(&images, &npy("<i8", "(1,)", &[0xff; 8])).contains("image 0 has label -1"));
         assert!(error_of(&images, &npy("|u1", "(1, 1)", &[0])).contains("expected [N]"));
         let overflow = format!("({0}, {0}, {0})", usize::MAX);
         assert!(error_of(&npy("|u1", &overflow, &[0; 8]), &labels).contains("8 bytes of data"));

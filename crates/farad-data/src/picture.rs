@@ -16,11 +16,9 @@ pub(crate) struct Picture {
 
 /// Decodes a grey or red-green-blue image; palettes become colours, fewer than 8 bits become 8.
 pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Picture, DataError> {
-    let damaged =
-        |e: png::DecodingError| DataError::malformed(path, e.to_string(), "a whole PNG image");
+    let damaged = |e: png::DecodingError| DataError::malformed(path, e.to_string(), "a whole PNG image");
     let most = bytes.len().saturating_mul(DEFLATE_MAX_RATIO);
-    let mut decoder =
-        png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: most });
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: most });
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(damaged)?;
     let channels = match reader.output_color_type() {
@@ -37,9 +35,7 @@ pub(crate) fn decode(path: &Path, bytes: &[u8]) -> Result<Picture, DataError> {
     let info = reader.info();
     let (width, height) = (info.width as usize, info.height as usize);
     // The packed rows are what was deflated; a bit of them becomes three bytes at most (a palette of two colours).
-    let fits = height
-        .checked_mul(info.raw_row_length())
-        .is_some_and(|raw| raw <= most);
+    let fits = height.checked_mul(info.raw_row_length()).is_some_and(|raw| raw <= most);
     let Some(len) = reader.output_buffer_size().filter(|_| fits) else {
         return Err(DataError::malformed(
             path,
@@ -90,29 +86,18 @@ pub(crate) mod tests {
     /// A grey PNG file two pixels wide.
     pub(crate) fn grey(rows: &[[u8; 2]]) -> Vec<u8> {
         let slices: Vec<&[u8]> = rows.iter().map(<[u8; 2]>::as_slice).collect();
-        of_rows(
-            (2, rows.len() as u32),
-            (ColorType::Grayscale, BitDepth::Eight),
-            &slices,
-        )
+        of_rows((2, rows.len() as u32), (ColorType::Grayscale, BitDepth::Eight), &slices)
     }
 
     #[test]
     fn colours_palettes_and_few_bits_become_bytes() {
         let read = |size, kind, rows: &[&[u8]]| {
             let picture = decode(Path::new("x.png"), &of_rows(size, kind, rows)).unwrap();
-            assert_eq!(
-                (picture.width, picture.height),
-                (size.0 as usize, size.1 as usize)
-            );
+            assert_eq!((picture.width, picture.height), (size.0 as usize, size.1 as usize));
             (picture.channels, picture.pixels)
         };
         assert_eq!(
-            read(
-                (1, 2),
-                (ColorType::Grayscale, BitDepth::Eight),
-                &[&[7], &[8]]
-            ),
+            read((1, 2), (ColorType::Grayscale, BitDepth::Eight), &[&[7], &[8]]),
             (1, vec![7, 8])
         );
         assert_eq!(
@@ -121,11 +106,7 @@ pub(crate) mod tests {
         );
         let palette = read((2, 1), (ColorType::Indexed, BitDepth::Eight), &[&[1, 0]]);
         assert_eq!(palette, (3, vec![40, 50, 60, 10, 20, 30]));
-        let bits = read(
-            (3, 1),
-            (ColorType::Grayscale, BitDepth::One),
-            &[&[0b1010_0000]],
-        );
+        let bits = read((3, 1), (ColorType::Grayscale, BitDepth::One), &[&[0b1010_0000]]);
         assert_eq!(bits, (1, vec![255, 0, 255]));
     }
 
@@ -137,17 +118,9 @@ pub(crate) mod tests {
         assert!(error(b"GIF89a").contains("expected a whole PNG image"));
         let rgba = of_rows((1, 1), (ColorType::Rgba, BitDepth::Eight), &[&[0; 4]]);
         assert!(error(&rgba).contains("Rgba of 8 bits"));
-        let deep = of_rows(
-            (1, 1),
-            (ColorType::Grayscale, BitDepth::Sixteen),
-            &[&[0; 2]],
-        );
+        let deep = of_rows((1, 1), (ColorType::Grayscale, BitDepth::Sixteen), &[&[0; 2]]);
         assert!(error(&deep).contains("Grayscale of 16 bits"));
-        let huge = around(
-            (65_536, 65_536),
-            (ColorType::Grayscale, BitDepth::Eight),
-            &[0; 40],
-        );
+        let huge = around((65_536, 65_536), (ColorType::Grayscale, BitDepth::Eight), &[0; 40]);
         assert!(
             error(&huge).contains("its header says 65536x65536 pixels"),
             "{}",

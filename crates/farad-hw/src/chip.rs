@@ -88,7 +88,13 @@ impl Site {
         let adc_of = |slot: usize| slot / spec.adc.columns_per_adc;
         let first_adc = adc_of(first_slot);
         let last_adc = adc_of(first_slot + (self.outputs * slots_per_output).max(1) - 1);
-        let lowering = Lowering { spec, chip, site: self, scale, layout: &layout };
+        let lowering = Lowering {
+            spec,
+            chip,
+            site: self,
+            scale,
+            layout: &layout,
+        };
         SiteModel {
             uniform: is_uniform(spec),
             outputs: (0..self.outputs)
@@ -145,10 +151,20 @@ impl Lowering<'_> {
         let mut draws = self.normals(Domain::Adc, adc, 0);
         let half = half_range(spec.bits);
         // A level beyond the range would never be crossed from inside it: it sits at the edge.
-        let steps = |level: &f64| (libm::rint(level * f64::from(lsb_steps(spec.bits))) as i32).clamp(1 - half, half - 1);
-        let levels: Vec<i32> = spec.model().levels(spec, &mut || draws.next_sigmas()).iter().map(steps).collect();
+        let steps =
+            |level: &f64| (libm::rint(level * f64::from(lsb_steps(spec.bits))) as i32).clamp(1 - half, half - 1);
+        let levels: Vec<i32> = spec
+            .model()
+            .levels(spec, &mut || draws.next_sigmas())
+            .iter()
+            .map(steps)
+            .collect();
         let (staircase, skips) = staircase(spec, self.scale.signed, &levels);
-        AdcModel { levels, staircase, skips }
+        AdcModel {
+            levels,
+            staircase,
+            skips,
+        }
     }
 
     /// Relative charge error of each used cell of a physical column, and the column's gain from the spread of its total capacitance.
@@ -171,35 +187,54 @@ impl Lowering<'_> {
             return vec![1.0; self.site.rows];
         };
         let mut draws = self.normals(Domain::RowDriver, 0, 0);
-        (0..self.site.rows).map(|_| 1.0 + mismatch_pct / 100.0 * draws.next_sigmas()).collect()
+        (0..self.site.rows)
+            .map(|_| 1.0 + mismatch_pct / 100.0 * draws.next_sigmas())
+            .collect()
     }
 
     /// What each column (and row, for a ladder) of an output weighs on the merged plate, in units of the LSB column.
     fn analog_weights(&self, first_column: u32, row: usize) -> Vec<f64> {
         match self.spec.weight.combine {
             WeightCombine::Digital => vec![1.0; self.layout.len()],
-            WeightCombine::BinaryCap { mismatch_pct, switch_parasitic } => {
+            WeightCombine::BinaryCap {
+                mismatch_pct,
+                switch_parasitic,
+            } => {
                 let mut draws = self.normals(Domain::Combiner, first_column, 0);
-                let weigh = |c: &Column, z: f64| c.weight + mismatch_pct / 100.0 * c.weight.sqrt() * z + switch_parasitic;
+                let weigh =
+                    |c: &Column, z: f64| c.weight + mismatch_pct / 100.0 * c.weight.sqrt() * z + switch_parasitic;
                 let actual: Vec<f64> = self.layout.iter().map(|c| weigh(c, draws.next_sigmas())).collect();
                 // Each bank shares charge among its own segments only.
                 let bank = |negative: bool| {
                     let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>();
                     let nominal = of(&mut self.layout.iter().filter(|c| c.bank == negative).map(|c| c.weight));
-                    let real = of(&mut self.layout.iter().zip(&actual).filter(|(c, _)| c.bank == negative).map(|(_, a)| *a));
+                    let real = of(&mut self
+                        .layout
+                        .iter()
+                        .zip(&actual)
+                        .filter(|(c, _)| c.bank == negative)
+                        .map(|(_, a)| *a));
                     nominal / real
                 };
                 let norm = [bank(false), bank(true)];
-                self.layout.iter().zip(actual).map(|(c, a)| a * norm[usize::from(c.bank)]).collect()
+                self.layout
+                    .iter()
+                    .zip(actual)
+                    .map(|(c, a)| a * norm[usize::from(c.bank)])
+                    .collect()
             }
-            WeightCombine::C2c { node_parasitic, mismatch_pct } => {
+            WeightCombine::C2c {
+                node_parasitic,
+                mismatch_pct,
+            } => {
                 let mut draws = self.normals(Domain::Combiner, first_column, row as u32 + 1);
-                let mut capacitor = |nominal: f64| {
-                    nominal * (1.0 + mismatch_pct / 100.0 / f64::sqrt(nominal) * draws.next_sigmas())
-                };
+                let mut capacitor =
+                    |nominal: f64| nominal * (1.0 + mismatch_pct / 100.0 / f64::sqrt(nominal) * draws.next_sigmas());
                 let mut weights = vec![0.0; self.layout.len()];
                 for bank in [false, true] {
-                    let legs: Vec<usize> = (0..self.layout.len()).filter(|&k| self.layout[k].bank == bank).collect();
+                    let legs: Vec<usize> = (0..self.layout.len())
+                        .filter(|&k| self.layout[k].bank == bank)
+                        .collect();
                     let ladder = c2c_weights(legs.len(), node_parasitic, &mut capacitor);
                     for (&k, w) in legs.iter().zip(ladder) {
                         weights[k] = w * libm::exp2(legs.len() as f64);
@@ -210,7 +245,13 @@ impl Lowering<'_> {
         }
     }
 
-    fn output(&self, first_column: u32, first_slot: usize, first_adc: usize, adc_of: impl Fn(usize) -> usize) -> OutputModel {
+    fn output(
+        &self,
+        first_column: u32,
+        first_slot: usize,
+        first_adc: usize,
+        adc_of: impl Fn(usize) -> usize,
+    ) -> OutputModel {
         let (rows, unit) = (self.site.rows, f64::from(quanta_per_unit(self.spec)));
         let per_cell_ladder = matches!(self.spec.weight.combine, WeightCombine::C2c { .. });
         let merged = self.spec.weight.combine != WeightCombine::Digital;
@@ -218,8 +259,11 @@ impl Lowering<'_> {
         let mut cells = vec![0i16; self.layout.len() * rows];
         let mut gains = Vec::with_capacity(self.layout.len());
         let shared = self.analog_weights(first_column, 0);
-        let ladders: Vec<Vec<f64>> =
-            if per_cell_ladder { (0..rows).map(|r| self.analog_weights(first_column, r)).collect() } else { Vec::new() };
+        let ladders: Vec<Vec<f64>> = if per_cell_ladder {
+            (0..rows).map(|r| self.analog_weights(first_column, r)).collect()
+        } else {
+            Vec::new()
+        };
         for (k, column) in self.layout.iter().enumerate() {
             let (errors, gain) = self.column_cells(first_column + k as u32);
             let common = if merged { gain } else { 1.0 };
@@ -227,7 +271,8 @@ impl Lowering<'_> {
             let sign = if column.negative_charge { -1.0 } else { 1.0 };
             for r in 0..rows {
                 let weight = if per_cell_ladder { ladders[r][k] } else { shared[k] };
-                cells[k * rows + r] = libm::rint(sign * unit * weight * common * row_gains[r] * (1.0 + errors[r])) as i16;
+                cells[k * rows + r] =
+                    libm::rint(sign * unit * weight * common * row_gains[r] * (1.0 + errors[r])) as i16;
             }
         }
         let slots = (0..self.spec.conversions_per_output())
@@ -247,7 +292,13 @@ impl Lowering<'_> {
     }
 
     fn transfer(&self, column_gain: f64, slot: usize, adc: usize) -> Transfer {
-        let NoiseSpec { offset_mv, offset_trim_lsb, column_gain_pct, column_offset_lsb, .. } = self.spec.noise;
+        let NoiseSpec {
+            offset_mv,
+            offset_trim_lsb,
+            column_gain_pct,
+            column_offset_lsb,
+            ..
+        } = self.spec.noise;
         let mut column = self.normals(Domain::Column, slot as u32, 0);
         let mut offset = self.normals(Domain::Offset, adc as u32, 0);
         let lumped_gain = 1.0 + column_gain_pct / 100.0 * column.next_sigmas();
@@ -259,7 +310,9 @@ impl Lowering<'_> {
         };
         let static_offset_lsb = column_offset_lsb * column.next_sigmas()
             + trimmed_lsb
-            + self.scale.nominal_offset_lsb((slot % self.spec.adc.columns_per_adc) as u64);
+            + self
+                .scale
+                .nominal_offset_lsb((slot % self.spec.adc.columns_per_adc) as u64);
         let steps = f64::from(lsb_steps(self.spec.adc.bits));
         let unit = f64::from(quanta_per_unit(self.spec));
         let gain = column_gain * lumped_gain * self.scale.nominal_gain / (self.scale.lsb_counts * unit);
@@ -281,7 +334,10 @@ impl Lowering<'_> {
             InputCombine::SerialShare { mismatch_pct } => {
                 let mut draws = self.normals(Domain::SerialShare, adc as u32, 0);
                 let epsilon = 0.5 * mismatch_pct / 100.0 * (draws.next_sigmas() - draws.next_sigmas());
-                serial_share_weights(self.spec.input.bits, epsilon).iter().map(|w| *w as f32).collect()
+                serial_share_weights(self.spec.input.bits, epsilon)
+                    .iter()
+                    .map(|w| *w as f32)
+                    .collect()
             }
         }
     }

@@ -105,10 +105,7 @@ pub fn conversion_j(spec: &AdcSpec, vdd_v: f64, events: &EventCounts) -> f64 {
             .get(code)
             .map_or(0.0, |&count| count as f64 / n as f64),
     };
-    let energy = |code, skipped| {
-        spec.model()
-            .energy_j(spec, vdd_v, Conversion { code, skipped })
-    };
+    let energy = |code, skipped| spec.model().energy_j(spec, vdd_v, Conversion { code, skipped });
     (0..spec.codes())
         .map(|c| weight(c) * (skip_share * energy(c, true) + (1.0 - skip_share) * energy(c, false)))
         .sum()
@@ -141,11 +138,9 @@ pub fn energy(spec: &MacroSpec, events: &EventCounts, seconds: f64, instances: u
     Energy {
         array_j: charge_j + fj(events.cells_on, e.cell_overhead_ff * v * v),
         adc_j: events.conversions as f64 * conversion_j(&spec.adc, v, events),
-        driver_j: fj(events.rows_driven, e.driver_fj)
-            + fj(events.row_columns_on, e.wordline_ff_per_column * v * v),
+        driver_j: fj(events.rows_driven, e.driver_fj) + fj(events.row_columns_on, e.wordline_ff_per_column * v * v),
         accumulator_j: fj(events.accumulations, e.accumulator_fj),
-        digital_j: fj(events.cells_connected, e.control_fj_per_cell)
-            + fj(events.outputs, e.output_fj),
+        digital_j: fj(events.cells_connected, e.control_fj_per_cell) + fj(events.outputs, e.output_fj),
         buffer_j: fj(
             events.buffer_read_bytes + events.buffer_write_bytes,
             e.buffer_fj_per_byte,
@@ -201,9 +196,7 @@ pub fn full_use(spec: &MacroSpec, input_density: f64, weight_density: f64) -> Ev
     let rows = spec.array.rows as u64;
     let on = match spec.array.cell {
         Cell::And => input_density * weight_density,
-        Cell::Xnor => {
-            input_density * weight_density + (1.0 - input_density) * (1.0 - weight_density)
-        }
+        Cell::Xnor => input_density * weight_density + (1.0 - input_density) * (1.0 - weight_density),
     };
     let cells = rows * columns * planes;
     let conversions = (spec.outputs() * spec.conversions_per_output() * spec.evaluations()) as u64;
@@ -238,13 +231,7 @@ pub struct Peak {
 pub fn peak(spec: &MacroSpec, input_density: f64, weight_density: f64) -> Peak {
     let operations = 2.0 * (spec.array.rows * spec.outputs()) as f64;
     let seconds = timing::mvm_s(spec);
-    let joules = energy(
-        spec,
-        &full_use(spec, input_density, weight_density),
-        seconds,
-        1,
-    )
-    .total_j();
+    let joules = energy(spec, &full_use(spec, input_density, weight_density), seconds, 1).total_j();
     let tops = operations / seconds * 1e-12;
     Peak {
         tops,

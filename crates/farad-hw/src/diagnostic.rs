@@ -68,11 +68,7 @@ impl Diagnostics {
     /// The text for people, as a compiler would print it; `color` for a terminal.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut out = String::new();
         for diagnostic in &self.list {
             let mut group = Level::ERROR
@@ -95,10 +91,7 @@ impl Diagnostics {
     }
 
     /// One snippet per source that the diagnostic points into, the main place's source first.
-    fn snippets<'a>(
-        &'a self,
-        diagnostic: &'a Diagnostic,
-    ) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+    fn snippets<'a>(&'a self, diagnostic: &'a Diagnostic) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
         let mut order: Vec<usize> = Vec::new();
         for (place, _) in &diagnostic.labels {
             if !order.contains(&place.source) {

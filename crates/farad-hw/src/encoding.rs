@@ -35,7 +35,10 @@ pub fn columns(spec: &MacroSpec) -> Vec<Column> {
             let side = |negative| (0..bits - 1).map(move |k| column(k, negative, negative));
             side(false).chain(side(true)).collect()
         }
-        SignedScheme::Xnor => (0..bits).map(|k| column(k, false, false)).chain([column(0, false, false)]).collect(),
+        SignedScheme::Xnor => (0..bits)
+            .map(|k| column(k, false, false))
+            .chain([column(0, false, false)])
+            .collect(),
     }
 }
 
@@ -94,12 +97,25 @@ impl Correction {
     #[must_use]
     pub fn new(spec: &MacroSpec, rows: usize, input_bits: u32) -> Self {
         let half = f64::from(1u32 << (spec.weight.bits - 1));
-        let none = Self { scale: 1.0, per_weight: 0.0, per_input: 0.0, constant: 0.0 };
+        let none = Self {
+            scale: 1.0,
+            per_weight: 0.0,
+            per_input: 0.0,
+            constant: 0.0,
+        };
         match spec.weight.signed {
-            SignedScheme::OffsetBinary => Self { per_input: -half, ..none },
+            SignedScheme::OffsetBinary => Self {
+                per_input: -half,
+                ..none
+            },
             SignedScheme::Xnor => {
                 let half_x = f64::from((1u32 << input_bits) - 1) / 2.0;
-                Self { scale: 0.5, per_weight: half_x, per_input: 0.0, constant: -half_x * half * rows as f64 }
+                Self {
+                    scale: 0.5,
+                    per_weight: half_x,
+                    per_input: 0.0,
+                    constant: -half_x * half * rows as f64,
+                }
             }
             _ => none,
         }

@@ -47,11 +47,7 @@ impl Model {
     /// # Errors
     /// What is wrong with `set`.
     pub fn spec(&self, set: &[(String, String)]) -> Result<MacroSpec, Diagnostics> {
-        schema::parse(
-            &format!("hw-models/{}/macro.toml", self.name),
-            self.text,
-            set,
-        )
+        schema::parse(&format!("hw-models/{}/macro.toml", self.name), self.text, set)
     }
 }
 

@@ -83,7 +83,10 @@ fn merged_weight(spec: &MacroSpec) -> f64 {
 #[must_use]
 pub fn is_signed(spec: &MacroSpec) -> bool {
     spec.weight.combine != WeightCombine::Digital
-        && matches!(spec.weight.signed, SignedScheme::MsbPolarity | SignedScheme::Differential)
+        && matches!(
+            spec.weight.signed,
+            SignedScheme::MsbPolarity | SignedScheme::Differential
+        )
 }
 
 /// Largest |S| of a conversion over `rows` rows.
@@ -149,12 +152,24 @@ impl Scale {
             InputCombine::SerialShare { .. } => (plate_events / 4.0 + 0.5) * halvings(spec.input.bits),
             _ => plate_events,
         };
-        let sampled_v2 = spec.adc.model().sampling_cap_ff(&spec.adc).map_or(0.0, |cap_ff| kt / (cap_ff * 1e-15));
-        let ktc_v2 = if noise.ktc { plates * (kt / plate_f * events + sampled_v2) } else { 0.0 };
+        let sampled_v2 = spec
+            .adc
+            .model()
+            .sampling_cap_ff(&spec.adc)
+            .map_or(0.0, |cap_ff| kt / (cap_ff * 1e-15));
+        let ktc_v2 = if noise.ktc {
+            plates * (kt / plate_f * events + sampled_v2)
+        } else {
+            0.0
+        };
         let injection_v = noise.injection_sigma_mv * 1e-3;
         let analog_lsb2 = (ktc_v2 + injection_v * injection_v) / (lsb_v * lsb_v);
         let per_decision = noise.draws == NoiseDraws::PerDecision;
-        let comparator_lsb2 = if per_decision { 0.0 } else { noise.comparator_lsb * noise.comparator_lsb };
+        let comparator_lsb2 = if per_decision {
+            0.0
+        } else {
+            noise.comparator_lsb * noise.comparator_lsb
+        };
         let half_range = (spec.adc.codes() / 2) as f64;
         let sigma = std::array::from_fn(|bin| {
             // Bins count from mid-scale in two's complement, as the kernels index them.
@@ -167,12 +182,19 @@ impl Scale {
         let clock_s = 1e-6 / spec.timing.clock_mhz;
         let conversion_s = (spec.timing.sample + spec.adc.model().cycles(&spec.adc)) as f64 * clock_s;
         let droop_v_per_s = common_mode * noise.leakage_pa * 1e-12 * n * plate_columns(spec) / plate_f;
-        let settled = if noise.settling_tau > 0.0 { 1.0 - libm::exp(-noise.settling_tau) } else { 1.0 };
+        let settled = if noise.settling_tau > 0.0 {
+            1.0 - libm::exp(-noise.settling_tau)
+        } else {
+            1.0
+        };
         let (nominal_gain, offset_lsb) = if calibrated {
             (1.0, 0.0)
         } else {
             let injected_v = common_mode * noise.injection_mv * 1e-3 - droop_v_per_s * conversion_s;
-            (alpha * settled * (1.0 + noise.injection_pct / 100.0), injected_v / lsb_v)
+            (
+                alpha * settled * (1.0 + noise.injection_pct / 100.0),
+                injected_v / lsb_v,
+            )
         };
         Self {
             rows_connected,
@@ -185,7 +207,11 @@ impl Scale {
             linear_lsb,
             quadratic_lsb,
             sigma,
-            decision_sigma: if per_decision { sigma_units(spec, noise.comparator_lsb) } else { 0 },
+            decision_sigma: if per_decision {
+                sigma_units(spec, noise.comparator_lsb)
+            } else {
+                0
+            },
             offset_lsb,
             droop_lsb_per_conversion: -droop_v_per_s * conversion_s / lsb_v,
         }

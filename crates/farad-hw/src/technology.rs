@@ -103,9 +103,7 @@ fn sram_6t_um2(node_nm: f64) -> f64 {
 pub fn energy(technology: &Technology, input: InputCombine) -> EnergySpec {
     let node45 = technology.node_nm / 45.0;
     let driver_fj = match input {
-        InputCombine::Dac { bits, .. } => {
-            ROW_DAC_FF_PER_BIT * f64::from(bits) * technology.vdd_v * technology.vdd_v
-        }
+        InputCombine::Dac { bits, .. } => ROW_DAC_FF_PER_BIT * f64::from(bits) * technology.vdd_v * technology.vdd_v,
         _ => switched_fj(technology, FLIP_FLOP_FF),
     };
     EnergySpec {
@@ -134,15 +132,11 @@ pub fn decision_fj(technology: &Technology) -> f64 {
 #[must_use]
 pub fn area(technology: &Technology, unit_cap_ff: f64) -> AreaSpec {
     let f_um = technology.node_nm * 1e-3;
-    let cell_um2 =
-        (CELL_PER_6T * sram_6t_um2(technology.node_nm)).max(capacitor_um2(technology, unit_cap_ff));
+    let cell_um2 = (CELL_PER_6T * sram_6t_um2(technology.node_nm)).max(capacitor_um2(technology, unit_cap_ff));
     AreaSpec {
         cell_f2: cell_um2 / (f_um * f_um),
         row_driver_um2: gates_um2(technology, ROW_DRIVER_NAND2),
-        column_digital_um2: gates_um2(
-            technology,
-            ACCUMULATOR_BITS * (FULL_ADDER_NAND2 + FLIP_FLOP_NAND2),
-        ),
+        column_digital_um2: gates_um2(technology, ACCUMULATOR_BITS * (FULL_ADDER_NAND2 + FLIP_FLOP_NAND2)),
         other_um2: 0.0,
     }
 }

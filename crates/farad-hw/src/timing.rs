@@ -27,13 +27,8 @@ pub fn planes_per_evaluation(spec: &MacroSpec) -> u64 {
 /// merges within the cell), then the plane with those before it (`serial_share`).
 #[must_use]
 pub fn share_steps(spec: &MacroSpec) -> u64 {
-    1 + u64::from(matches!(
-        spec.weight.combine,
-        WeightCombine::BinaryCap { .. }
-    )) + u64::from(matches!(
-        spec.input.combine,
-        InputCombine::SerialShare { .. }
-    ))
+    1 + u64::from(matches!(spec.weight.combine, WeightCombine::BinaryCap { .. }))
+        + u64::from(matches!(spec.input.combine, InputCombine::SerialShare { .. }))
 }
 
 /// Timing of one input vector with `n` evaluations of the array (`T_arr`) and the ADC (`T_adc`):

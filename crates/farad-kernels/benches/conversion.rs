@@ -17,9 +17,15 @@ const SLOTS: usize = 32;
 fn bytes(count: usize, mut state: u64) -> Vec<u8> {
     (0..count)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             // Sparse, as after a ReLU.
-            if state >> 62 == 0 { (state >> 40) as u8 } else { (state >> 40) as u8 & 15 }
+            if state >> 62 == 0 {
+                (state >> 40) as u8
+            } else {
+                (state >> 40) as u8 & 15
+            }
         })
         .collect()
 }
@@ -43,7 +49,11 @@ fn noise(slot: u32) -> Noise {
 }
 
 fn transfer(gain: f32) -> Transfer {
-    Transfer { offset: -20.0, gain, quadratic: 0.0 }
+    Transfer {
+        offset: -20.0,
+        gain,
+        quadratic: 0.0,
+    }
 }
 
 fn bench(c: &mut Criterion) {
@@ -54,7 +64,14 @@ fn bench(c: &mut Criterion) {
         group.throughput(Throughput::Elements((BLOCKS * SLOTS * LANES * 8) as u64));
         let x = packed(isa, Layout::Planes, 256);
         let bits: Vec<Column> = (0..SLOTS)
-            .map(|s| Column::Bits(bytes(32, s as u64).chunks(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()))
+            .map(|s| {
+                Column::Bits(
+                    bytes(32, s as u64)
+                        .chunks(4)
+                        .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                        .collect(),
+                )
+            })
             .collect();
         let counts = CountTable::new(&transfer(32.0), &adc);
         group.bench_function("bit-sliced 256 rows, static errors", |b| {
@@ -72,7 +89,11 @@ fn bench(c: &mut Criterion) {
             b.iter(|| {
                 for (s, column) in bits.iter().enumerate() {
                     let noise = noise(s as u32);
-                    let slot = Slot { transfer: transfer(32.0), adc: &adc, noise: Some(&noise) };
+                    let slot = Slot {
+                        transfer: transfer(32.0),
+                        adc: &adc,
+                        noise: Some(&noise),
+                    };
                     let mut q = [Charges::default(); BLOCKS];
                     let mut sums = [Lanes::default(); BLOCKS];
                     for (block, q) in q.iter_mut().enumerate() {
@@ -83,14 +104,23 @@ fn bench(c: &mut Criterion) {
                 }
             });
         });
-        for (name, rows, scale) in [("merged 128 rows, all noise", 128, 16), ("bit-sliced 256 rows, per-cell mismatch", 256, 1000)] {
+        for (name, rows, scale) in [
+            ("merged 128 rows, all noise", 128, 16),
+            ("bit-sliced 256 rows, per-cell mismatch", 256, 1000),
+        ] {
             let layout = Packed::lookup_layout(isa);
             let x = packed(isa, layout, rows);
             let columns: Vec<Column> = (0..SLOTS)
                 .map(|s| {
                     let cells: Vec<i16> = bytes(rows, s as u64)
                         .iter()
-                        .map(|&w| if scale == 16 { i16::from(w as i8) * 16 + 1 } else { i16::from(w & 1) * (scale + i16::from(w >> 5)) })
+                        .map(|&w| {
+                            if scale == 16 {
+                                i16::from(w as i8) * 16 + 1
+                            } else {
+                                i16::from(w & 1) * (scale + i16::from(w >> 5))
+                            }
+                        })
                         .collect();
                     Column::Tables(Tables::new(layout, &cells))
                 })
@@ -100,7 +130,11 @@ fn bench(c: &mut Criterion) {
                 b.iter(|| {
                     for (s, column) in columns.iter().enumerate() {
                         let noise = noise(s as u32);
-                        let slot = Slot { transfer: transfer(0.05), adc: &adc, noise: noisy.then_some(&noise) };
+                        let slot = Slot {
+                            transfer: transfer(0.05),
+                            adc: &adc,
+                            noise: noisy.then_some(&noise),
+                        };
                         let mut q = [Charges::default(); BLOCKS];
                         let mut sums = [Lanes::default(); BLOCKS];
                         for (block, q) in q.iter_mut().enumerate() {

@@ -31,20 +31,37 @@ impl AdcTable {
     #[must_use]
     pub fn new(bits: u32, staircase: &[i32]) -> Self {
         let codes = 1usize << bits;
-        assert!(staircase.len() == codes - 1 && staircase.is_sorted(), "a staircase has an ascending entry per code");
+        assert!(
+            staircase.len() == codes - 1 && staircase.is_sorted(),
+            "a staircase has an ascending entry per code"
+        );
         let start = |bucket: usize| (bucket as i32 * lsb_steps(bits)) - half_range(bits);
-        let base: Vec<u16> =
-            (0..codes).map(|b| staircase.partition_point(|&s| s <= start(b)) as u16).collect();
+        let base: Vec<u16> = (0..codes)
+            .map(|b| staircase.partition_point(|&s| s <= start(b)) as u16)
+            .collect();
         let inside = |b: usize| {
             let from = usize::from(base[b]);
-            staircase[from..].iter().take_while(move |&&s| s < start(b + 1)).map(move |&s| (s - start(b)) as u8)
+            staircase[from..]
+                .iter()
+                .take_while(move |&&s| s < start(b + 1))
+                .map(move |&s| (s - start(b)) as u8)
         };
         let most = (0..codes).map(|b| inside(b).count()).max().unwrap_or(0).max(1);
-        let rise = |m| (0..codes.max(256)).map(|b| if b < codes { inside(b).nth(m).unwrap_or(64) } else { 64 }).collect();
+        let rise = |m| {
+            (0..codes.max(256))
+                .map(|b| if b < codes { inside(b).nth(m).unwrap_or(64) } else { 64 })
+                .collect()
+        };
         let rises = (0..most).map(rise).collect();
         let regular = base.iter().enumerate().all(|(b, &code)| b == usize::from(code));
         let base_bytes = Box::new(std::array::from_fn(|b| base.get(b).map_or(0, |&code| code as u8)));
-        Self { bits, base, rises, base_bytes, regular }
+        Self {
+            bits,
+            base,
+            rises,
+            base_bytes,
+            regular,
+        }
     }
 
     /// Resolution.
@@ -59,7 +76,10 @@ impl AdcTable {
     pub fn code(&self, v: i16) -> u16 {
         let half = half_range(self.bits);
         let at = i32::from(v).clamp(-half, half - 1) + half;
-        let (bucket, offset) = ((at >> lsb_log2(self.bits)) as usize, (at & (lsb_steps(self.bits) - 1)) as u8);
+        let (bucket, offset) = (
+            (at >> lsb_log2(self.bits)) as usize,
+            (at & (lsb_steps(self.bits) - 1)) as u8,
+        );
         self.base[bucket] + self.rises.iter().map(|r| u16::from(offset >= r[bucket])).sum::<u16>()
     }
 }
@@ -71,7 +91,11 @@ impl AdcTable {
         let half = half_range(self.bits);
         let at = inputs.map(|v| (i32::from(v).clamp(-half, half - 1) + half) as u32);
         let bucket = at.map(|at| (at >> lsb_log2(self.bits)) as usize);
-        let mut codes = if self.regular { bucket.map(|b| b as u16) } else { bucket.map(|b| self.base[b]) };
+        let mut codes = if self.regular {
+            bucket.map(|b| b as u16)
+        } else {
+            bucket.map(|b| self.base[b])
+        };
         for rises in &self.rises {
             let rise = bucket.map(|b| rises[b]);
             for lane in 0..LANES {
@@ -95,7 +119,12 @@ impl Noise {
     /// Noise of conversion slot `slot`. `sigma` is by bin of the ADC's range ([`sigma_bin`]), in 1/8 axis steps; `key` says where the draws belong.
     #[must_use]
     pub fn new(sigma: [i16; SIGMA_BINS], key: NoiseKey, slot: u32) -> Self {
-        Self { sigma, key, slot, round_keys: round_keys(key.key) }
+        Self {
+            sigma,
+            key,
+            slot,
+            round_keys: round_keys(key.key),
+        }
     }
 }
 
@@ -208,7 +237,12 @@ fn add_noise_lanes(noise: &Noise, bits: u32, ids: &LaneIds, inputs: &mut [[i16; 
 /// [`farad_core::philox::philox4x32`] for each lane, in a form that compilers vectorise.
 #[inline(always)]
 fn philox(noise: &Noise, ids: &LaneIds) -> [[u32; LANES]; 4] {
-    let mut c = [[noise.slot; LANES], ids.position.0, [noise.key.site; LANES], ids.image.0];
+    let mut c = [
+        [noise.slot; LANES],
+        ids.position.0,
+        [noise.key.site; LANES],
+        ids.image.0,
+    ];
     for [k0, k1] in noise.round_keys {
         let [c0, c1, c2, c3] = &mut c;
         for lane in 0..LANES {
@@ -235,7 +269,9 @@ impl CountTable {
     #[must_use]
     pub fn new(transfer: &Transfer, adc: &AdcTable) -> Self {
         assert!(adc.bits <= 8, "codes of a count table are bytes");
-        Self(std::array::from_fn(|count| adc.code(transfer.apply(count as f32)) as u8))
+        Self(std::array::from_fn(|count| {
+            adc.code(transfer.apply(count as f32)) as u8
+        }))
     }
 }
 
@@ -278,7 +314,9 @@ mod tests {
         let mut state = seed | 1;
         let mut stairs: Vec<i32> = (1..1 << bits)
             .map(|k| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 let jitter = (state >> 33) as i32 % (2 * spread + 1) - spread;
                 (lsb * k - lsb / 2 - half + jitter).clamp(1 - half, half - 1)
             })

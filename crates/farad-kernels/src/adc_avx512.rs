@@ -21,7 +21,9 @@ impl Bytes256 {
     fn load(bytes: &[u8]) -> Self {
         assert!(bytes.len() >= 256);
         // SAFETY: 256 bytes, as asserted, are four unaligned 64-byte loads.
-        Self(std::array::from_fn(|i| unsafe { _mm512_loadu_si512(bytes.as_ptr().add(64 * i).cast()) }))
+        Self(std::array::from_fn(|i| unsafe {
+            _mm512_loadu_si512(bytes.as_ptr().add(64 * i).cast())
+        }))
     }
 
     #[inline]
@@ -43,7 +45,9 @@ impl Words128 {
     #[target_feature(enable = "avx512f")]
     fn load(words: &[i16; 128]) -> Self {
         // SAFETY: 128 words are four unaligned 64-byte loads.
-        Self(std::array::from_fn(|i| unsafe { _mm512_loadu_si512(words.as_ptr().add(32 * i).cast()) }))
+        Self(std::array::from_fn(|i| unsafe {
+            _mm512_loadu_si512(words.as_ptr().add(32 * i).cast())
+        }))
     }
 
     #[inline]
@@ -91,7 +95,10 @@ fn apply(transfer: &Transfer, even: &Lanes<i32>, odd: &Lanes<i32>) -> __m512i {
 fn philox(noise: &Noise, ids: &LaneIds) -> [__m512i; 4] {
     // SAFETY: `Lanes` is 64 bytes and aligned.
     let (position, image) = unsafe {
-        (_mm512_load_si512(ids.position.0.as_ptr().cast()), _mm512_load_si512(ids.image.0.as_ptr().cast()))
+        (
+            _mm512_load_si512(ids.position.0.as_ptr().cast()),
+            _mm512_load_si512(ids.image.0.as_ptr().cast()),
+        )
     };
     let start = |odd: bool| {
         let half = |x: __m512i| if odd { _mm512_srli_epi64::<32>(x) } else { x };
@@ -203,7 +210,11 @@ fn codes_to_sums(slot: &Slot, v: [__m512i; 4]) -> Lanes<i32> {
         let bucket = _mm512_packus_epi16(_mm512_srli_epi16::<6>(at[0]), _mm512_srli_epi16::<6>(at[1]));
         let low = _mm512_set1_epi16(63);
         let offset = _mm512_packus_epi16(_mm512_and_si512(at[0], low), _mm512_and_si512(at[1], low));
-        let mut code = if adc.regular { bucket } else { Bytes256::load(adc.base_bytes.as_slice()).at(bucket) };
+        let mut code = if adc.regular {
+            bucket
+        } else {
+            Bytes256::load(adc.base_bytes.as_slice()).at(bucket)
+        };
         for rise in rises {
             let rise = Bytes256::load(rise).at(bucket);
             code = _mm512_mask_add_epi8(code, _mm512_cmpge_epu8_mask(offset, rise), code, _mm512_set1_epi8(1));

@@ -55,7 +55,10 @@ impl Tables {
                     sums.push(table);
                 }
                 assert!(largest <= i32::from(i16::MAX), "five cells overflow 16 bits");
-                Self::Fives { sums, widen_every: (i32::from(i16::MAX) / largest) as usize }
+                Self::Fives {
+                    sums,
+                    widen_every: (i32::from(i16::MAX) / largest) as usize,
+                }
             }
             Layout::Eights => {
                 let tables = charges.chunks(8).map(|group| {

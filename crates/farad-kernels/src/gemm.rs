@@ -24,7 +24,10 @@ impl Weights {
     /// If the length is not a multiple of `inputs`.
     #[must_use]
     pub fn new(inputs: usize, weights: &[i8]) -> Self {
-        assert!(inputs > 0 && weights.len().is_multiple_of(inputs), "weights are whole rows of inputs");
+        assert!(
+            inputs > 0 && weights.len().is_multiple_of(inputs),
+            "weights are whole rows of inputs"
+        );
         let outputs = weights.len() / inputs;
         let depth = inputs.div_ceil(DEPTH);
         let mut packed = vec![[[0; DEPTH]; WIDTH]; outputs.div_ceil(WIDTH) * depth];
@@ -33,7 +36,11 @@ impl Weights {
                 packed[o / WIDTH * depth + i / DEPTH][o % WIDTH][i % DEPTH] = w;
             }
         }
-        Self { inputs, outputs, packed }
+        Self {
+            inputs,
+            outputs,
+            packed,
+        }
     }
 
     /// Length that an input row must have: the inputs, rounded up to 4 (the tail is read and must be 0).

@@ -20,7 +20,11 @@ impl Isa {
         static ISA: OnceLock<Isa> = OnceLock::new();
         *ISA.get_or_init(|| {
             let wish = std::env::var("FARAD_ISA").unwrap_or_default();
-            Self::available().iter().copied().find(|isa| isa.name() == wish).unwrap_or_else(Self::best)
+            Self::available()
+                .iter()
+                .copied()
+                .find(|isa| isa.name() == wish)
+                .unwrap_or_else(Self::best)
         })
     }
 

@@ -39,7 +39,14 @@ impl Packed {
     /// Room for blocks of `rows` rows.
     #[must_use]
     pub fn new(layout: Layout, rows: usize) -> Self {
-        Self { layout, rows, blocks: 0, planes: Vec::new(), fives: Vec::new(), eights: Vec::new() }
+        Self {
+            layout,
+            rows,
+            blocks: 0,
+            planes: Vec::new(),
+            fives: Vec::new(),
+            eights: Vec::new(),
+        }
     }
 
     /// The layout that the lookups of `isa` read.
@@ -99,7 +106,10 @@ impl Packed {
     /// # Panics
     /// If `rows` is shorter than sixteen strides, or the stride is shorter than the rows rounded up to 8 (the tail is read and must be 0).
     pub fn push(&mut self, isa: Isa, rows: &[u8], stride: usize) {
-        assert!(rows.len() >= LANES * stride && stride >= self.rows.next_multiple_of(8), "a block is sixteen padded row vectors");
+        assert!(
+            rows.len() >= LANES * stride && stride >= self.rows.next_multiple_of(8),
+            "a block is sixteen padded row vectors"
+        );
         match self.layout {
             Layout::Planes => self.push_planes(rows, stride),
             Layout::Eights => self.push_eights(rows, stride),
@@ -253,7 +263,9 @@ mod tests {
 
     fn bit(packed: &Packed, block: usize, lane: usize, row: usize, plane: usize) -> bool {
         match packed.layout() {
-            Layout::Planes => packed.planes[(block * 8 + plane) * packed.words() + row / 32].0[lane] >> (row % 32) & 1 == 1,
+            Layout::Planes => {
+                packed.planes[(block * 8 + plane) * packed.words() + row / 32].0[lane] >> (row % 32) & 1 == 1
+            }
             Layout::Eights => packed.eights[block * packed.groups() + row / 8][plane][lane] >> (row % 8) & 1 == 1,
             Layout::Fives => {
                 let words = &packed.fives[(block * packed.groups() + row / FIVE) * 4 + plane / 2];

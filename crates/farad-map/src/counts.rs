@@ -30,11 +30,7 @@ pub fn static_events(spec: &MacroSpec, layer: &MacLayer, mapping: &LayerMapping)
     let planes = evaluations * planes_per_evaluation(spec);
     for tile in &mapping.tiles {
         let positions = tile.positions.len() as u64;
-        let (rows, columns, outputs) = (
-            tile.rows() as u64,
-            tile.columns(spec) as u64,
-            tile.outputs.len() as u64,
-        );
+        let (rows, columns, outputs) = (tile.rows() as u64, tile.columns(spec) as u64, tile.outputs.len() as u64);
         let connected = match spec.array.unused_rows {
             UnusedRows::Connected => spec.array.rows as u64,
             UnusedRows::Gated => rows,

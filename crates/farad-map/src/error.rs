@@ -9,9 +9,7 @@ pub enum MapError {
     #[error("the macro has no {0}")]
     EmptyMacro(&'static str),
     /// Not even one output channel fits side by side.
-    #[error(
-        "layer `{layer}`: one output channel takes {needed} physical columns, the macro has {columns}"
-    )]
+    #[error("layer `{layer}`: one output channel takes {needed} physical columns, the macro has {columns}")]
     NarrowMacro {
         /// The layer.
         layer: String,
@@ -53,9 +51,7 @@ pub enum MapError {
         reason: &'static str,
     },
     /// More tiles than a mapping may have.
-    #[error(
-        "layer `{layer}`: the network needs more than {limit} tiles up to here; the array is too small for it"
-    )]
+    #[error("layer `{layer}`: the network needs more than {limit} tiles up to here; the array is too small for it")]
     TooManyTiles {
         /// The layer that goes over the limit.
         layer: String,

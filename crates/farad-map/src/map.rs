@@ -52,10 +52,7 @@ pub fn map(spec: &MacroSpec, layers: &[MacLayer]) -> Result<Mapping, MapError> {
         let tiles = ranges(layer.shape.positions(), copies)
             .flat_map(|positions| pieces.tiles(positions))
             .collect();
-        mapping.layers.push(LayerMapping {
-            layer: index,
-            tiles,
-        });
+        mapping.layers.push(LayerMapping { layer: index, tiles });
         total += count;
         widest = widest.max(count);
     }
@@ -154,12 +151,7 @@ fn ranges(positions: usize, copies: usize) -> impl Iterator<Item = Range<usize>>
 /// Deals the tiles round-robin over `instances`, then over the weight sets of each.
 fn deal(mapping: &mut Mapping, total: usize, instances: usize, depth: usize) {
     let slots = instances.saturating_mul(depth);
-    for (index, tile) in mapping
-        .layers
-        .iter_mut()
-        .flat_map(|l| &mut l.tiles)
-        .enumerate()
-    {
+    for (index, tile) in mapping.layers.iter_mut().flat_map(|l| &mut l.tiles).enumerate() {
         let slot = index % slots;
         tile.instance = slot % instances;
         tile.set = slot / instances;
@@ -185,10 +177,7 @@ fn check_macro(spec: &MacroSpec) -> Result<(), MapError> {
 fn check_layer(spec: &MacroSpec, layer: &MacLayer) -> Result<(), MapError> {
     let shape = &layer.shape;
     let name = || layer.name.clone();
-    if shape.groups == 0
-        || !shape.in_c.is_multiple_of(shape.groups)
-        || !shape.out_c.is_multiple_of(shape.groups)
-    {
+    if shape.groups == 0 || !shape.in_c.is_multiple_of(shape.groups) || !shape.out_c.is_multiple_of(shape.groups) {
         return Err(MapError::Shape {
             layer: name(),
             reason: "its groups do not divide its channels",
@@ -222,11 +211,7 @@ fn check_layer(spec: &MacroSpec, layer: &MacLayer) -> Result<(), MapError> {
         }
     }
     let range = weight_range(spec);
-    if let Some(&weight) = layer
-        .weights
-        .iter()
-        .find(|&&w| !range.contains(&i32::from(w)))
-    {
+    if let Some(&weight) = layer.weights.iter().find(|&&w| !range.contains(&i32::from(w))) {
         return Err(MapError::Weight {
             layer: name(),
             weight,

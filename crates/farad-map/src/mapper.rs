@@ -48,9 +48,7 @@ impl Mapper for TapSplit {
 /// `whole` in consecutive runs of `len`, the last one shorter where it does not divide.
 pub(crate) fn runs(whole: Range<usize>, len: usize) -> impl Iterator<Item = Range<usize>> {
     let end = whole.end;
-    whole
-        .step_by(len)
-        .map(move |start| start..end.min(start + len))
+    whole.step_by(len).map(move |start| start..end.min(start + len))
 }
 
 #[cfg(test)]
@@ -68,21 +66,12 @@ mod tests {
     #[test]
     fn im2col_cuts_through_taps() {
         // 3x3 taps of 44 channels: 396 entries on 128 wordlines.
-        assert_eq!(
-            Im2col.cut(&conv(3, 44), 128),
-            [0..128, 128..256, 256..384, 384..396]
-        );
+        assert_eq!(Im2col.cut(&conv(3, 44), 128), [0..128, 128..256, 256..384, 384..396]);
     }
 
     #[test]
     fn tap_split_never_spans_two_taps() {
-        assert_eq!(
-            TapSplit.cut(&conv(2, 44), 128),
-            [0..44, 44..88, 88..132, 132..176]
-        );
-        assert_eq!(
-            TapSplit.cut(&conv(1, 300), 128),
-            [0..128, 128..256, 256..300]
-        );
+        assert_eq!(TapSplit.cut(&conv(2, 44), 128), [0..44, 44..88, 88..132, 132..176]);
+        assert_eq!(TapSplit.cut(&conv(1, 300), 128), [0..128, 128..256, 256..300]);
     }
 }

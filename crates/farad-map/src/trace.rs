@@ -68,10 +68,7 @@ pub struct Event {
 /// All events of one layer for one image, by start clock; phases of no length are left out.
 ///
 /// Lazy: memory grows with the tiles, not with the events.
-pub fn events<'a>(
-    spec: &'a MacroSpec,
-    mapping: &'a LayerMapping,
-) -> impl Iterator<Item = Event> + 'a {
+pub fn events<'a>(spec: &'a MacroSpec, mapping: &'a LayerMapping) -> impl Iterator<Item = Event> + 'a {
     let mvm = Arc::new(Mvm::simulate(spec));
     let mut queues: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, tile) in mapping.tiles.iter().enumerate() {
@@ -93,12 +90,7 @@ pub fn events<'a>(
 }
 
 /// One instance's events: the tiles of `queue` (indices into `tiles`), one after another.
-fn timeline(
-    spec: &MacroSpec,
-    tiles: &[Tile],
-    queue: Vec<usize>,
-    mvm: Arc<Mvm>,
-) -> impl Iterator<Item = Event> {
+fn timeline(spec: &MacroSpec, tiles: &[Tile], queue: Vec<usize>, mvm: Arc<Mvm>) -> impl Iterator<Item = Event> {
     let mut clock = 0;
     queue.into_iter().flat_map(move |index| {
         let tile = &tiles[index];

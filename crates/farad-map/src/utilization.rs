@@ -55,11 +55,7 @@ impl Cells {
     #[must_use]
     pub fn total(&self) -> u64 {
         let lost = &self.lost;
-        self.used
-            + lost.rows_unused
-            + lost.columns_unused
-            + lost.columns_leftover
-            + lost.block_diagonal_zero
+        self.used + lost.rows_unused + lost.columns_unused + lost.columns_leftover + lost.block_diagonal_zero
     }
 
     /// Used cells over all cells; 0 where no array is occupied.

@@ -96,3 +96,10 @@ proptest! {
         prop_assert!(try_all(&bytes).is_none());
     }
 }
+
+/// Found by fuzzing: an ADD with a fused activation whose output scale is negative.
+#[test]
+fn a_negative_scale_is_refused() {
+    let refusal = Network::parse("net.tflite", include_bytes!("damaged/negative_scale.tflite")).unwrap_err();
+    assert!(refusal.to_string().contains("scale"), "{refusal}");
+}

@@ -1,13 +1,13 @@
 //! What a layer's charges look like on a calibration set, for ADC ranges that follow them.
 
+use crate::SimError;
 use crate::digital::{DigitalEngine, DigitalNetwork};
 use crate::plan::{LayerPlan, TilePlan};
-use crate::SimError;
+use farad_hw::MacroSpec;
 use farad_hw::adc::Range;
 use farad_hw::encoding::{Column, columns, stored_bit};
 use farad_hw::scale::ChargeStats;
 use farad_hw::spec::{Cell, InputCombine};
-use farad_hw::MacroSpec;
 use farad_net::{Activations, MacEngine, MacLayer, Network};
 use rayon::prelude::*;
 
@@ -29,17 +29,33 @@ pub(crate) fn calibrate(
     if spec.adc.range == Range::Full {
         return Ok(vec![None; layers.len()]);
     }
-    let units = layers.iter().map(|layer| layer.copies.iter().map(|copy| units(spec, &copy.tiles)).collect()).collect();
+    let units = layers
+        .iter()
+        .map(|layer| layer.copies.iter().map(|copy| units(spec, &copy.tiles)).collect())
+        .collect();
     let per_image = images.par_iter().enumerate().map(|(i, &id)| {
         let charges = vec![Vec::new(); layers.len()];
-        let mut engine = Watch { spec, digital: DigitalEngine(digital), layers, units: &units, charges };
+        let mut engine = Watch {
+            spec,
+            digital: DigitalEngine(digital),
+            layers,
+            units: &units,
+            charges,
+        };
         let len = input.len() / images.len();
         network.run(&input[i * len..(i + 1) * len], &[id], &mut engine)?;
         Ok::<_, SimError>(engine.charges)
     });
     let per_image = per_image.collect::<Result<Vec<_>, _>>()?;
-    let of_layer = |index: usize| per_image.iter().flat_map(|layers| layers[index].iter().copied()).collect();
-    Ok((0..layers.len()).map(|index| Some(stats(spec, of_layer(index)))).collect())
+    let of_layer = |index: usize| {
+        per_image
+            .iter()
+            .flat_map(|layers| layers[index].iter().copied())
+            .collect()
+    };
+    Ok((0..layers.len())
+        .map(|index| Some(stats(spec, of_layer(index))))
+        .collect())
 }
 
 fn stats(spec: &MacroSpec, mut charges: Vec<i32>) -> ChargeStats {
@@ -48,10 +64,18 @@ fn stats(spec: &MacroSpec, mut charges: Vec<i32>) -> ChargeStats {
     let variance = charges.iter().map(|&c| (f64::from(c) - mean).powi(2)).sum::<f64>() / n;
     charges.iter_mut().for_each(|c| *c = c.abs());
     charges.sort_unstable();
-    let percent = if let Range::Calibrated { percentile } = spec.adc.range { percentile } else { 100.0 };
+    let percent = if let Range::Calibrated { percentile } = spec.adc.range {
+        percentile
+    } else {
+        100.0
+    };
     let at = libm::ceil(percent / 100.0 * charges.len() as f64) as usize;
     let percentile = charges.get(at.saturating_sub(1)).map_or(0.0, |&c| f64::from(c));
-    ChargeStats { mean, sigma: variance.sqrt(), percentile }
+    ChargeStats {
+        mean,
+        sigma: variance.sqrt(),
+        percentile,
+    }
 }
 
 /// What each row of one conversion adds per input level, and what all rows together add at zero input.
@@ -63,9 +87,16 @@ struct Unit {
 /// The conversions of a copy's tiles: `[tile][output and slot]`.
 fn units(spec: &MacroSpec, tiles: &[TilePlan]) -> Vec<Vec<Unit>> {
     let layout = columns(spec);
-    let per_slot = if spec.conversions_per_output() == 1 { layout.len() } else { 1 };
+    let per_slot = if spec.conversions_per_output() == 1 {
+        layout.len()
+    } else {
+        1
+    };
     let unit = |weights: &[i8], slot: usize| {
-        let mut unit = Unit { rows: Vec::with_capacity(weights.len()), zero: 0 };
+        let mut unit = Unit {
+            rows: Vec::with_capacity(weights.len()),
+            zero: 0,
+        };
         for &w in weights {
             let columns = slot * per_slot..(slot + 1) * per_slot;
             let products = columns.map(|k| product(spec, &layout[k], k, w));
@@ -78,7 +109,10 @@ fn units(spec: &MacroSpec, tiles: &[TilePlan]) -> Vec<Vec<Unit>> {
     let slots = layout.len() / per_slot;
     let of_tile = |tile: &TilePlan| {
         let outputs = 0..tile.outputs.len();
-        outputs.flat_map(|j| (0..slots).map(move |slot| (j, slot))).map(|(j, slot)| unit(tile.weights_of(j), slot)).collect()
+        outputs
+            .flat_map(|j| (0..slots).map(move |slot| (j, slot)))
+            .map(|(j, slot)| unit(tile.weights_of(j), slot))
+            .collect()
     };
     tiles.iter().map(of_tile).collect()
 }
@@ -126,9 +160,17 @@ fn push_charges(spec: &MacroSpec, units: &[Unit], rows: &[u8], charges: &mut Vec
     };
     let full = (1 << planes) - 1;
     for evaluation in 0..spec.evaluations() as u32 {
-        let levels: Vec<i32> = rows.iter().map(|&x| i32::from(x) >> (evaluation * planes) & full).collect();
+        let levels: Vec<i32> = rows
+            .iter()
+            .map(|&x| i32::from(x) >> (evaluation * planes) & full)
+            .collect();
         charges.extend(units.iter().map(|unit| {
-            levels.iter().zip(&unit.rows).map(|(level, one)| level * one).sum::<i32>() + unit.zero * full
+            levels
+                .iter()
+                .zip(&unit.rows)
+                .map(|(level, one)| level * one)
+                .sum::<i32>()
+                + unit.zero * full
         }));
     }
 }

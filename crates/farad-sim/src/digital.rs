@@ -1,8 +1,8 @@
 //! Exact accumulators, fast: what the macro is compared with.
 
 use crate::geometry::Geometry;
-use farad_kernels::gemm::{Weights, multiply};
 use farad_kernels::Isa;
+use farad_kernels::gemm::{Weights, multiply};
 use farad_net::{Activations, MacEngine, MacLayer};
 
 /// Weights of a network, packed for exact integer products.
@@ -26,10 +26,20 @@ impl DigitalNetwork {
         let pack = |layer: &MacLayer| {
             let rows = layer.shape.rows_per_group();
             let per_group = rows * layer.shape.out_c_per_group();
-            let weights = layer.weights.chunks_exact(per_group).map(|group| Weights::new(rows, group)).collect();
-            DigitalLayer { geometry: Geometry::new(layer), weights }
+            let weights = layer
+                .weights
+                .chunks_exact(per_group)
+                .map(|group| Weights::new(rows, group))
+                .collect();
+            DigitalLayer {
+                geometry: Geometry::new(layer),
+                weights,
+            }
         };
-        Self { layers: layers.iter().map(pack).collect(), isa: Isa::detect() }
+        Self {
+            layers: layers.iter().map(pack).collect(),
+            isa: Isa::detect(),
+        }
     }
 
     /// Accumulators of layer `index` for one NHWC image, `[position][out_c]`.

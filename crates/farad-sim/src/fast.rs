@@ -4,16 +4,16 @@ use crate::plan::{LayerPlan, TilePlan};
 use crate::probe::{Seen, TileProbe, is_sampled};
 use farad_core::axis::{add_noise, sigma_bin};
 use farad_core::round::half_even;
+use farad_hw::MacroSpec;
 use farad_hw::adc::Conversion;
 use farad_hw::chip::{AdcModel, SiteModel, SlotModel};
 use farad_hw::encoding::stored_bit;
 use farad_hw::spec::{Cell, InputCombine};
-use farad_hw::MacroSpec;
-use farad_net::Activations;
 use farad_kernels::adc::{AdcTable, CountTable, GROUP, Inputs, LaneIds, Noise, Slot, convert_counts, convert_planes};
 use farad_kernels::charge::{Charges, Column, Tables, charges};
 use farad_kernels::pack::{Layout, Packed};
 use farad_kernels::{Isa, LANES, Lanes};
+use farad_net::Activations;
 
 /// Blocks that are gathered and packed together.
 const CHUNK: usize = 32;
@@ -105,11 +105,18 @@ impl FastTile {
         let adcs: Vec<FastAdc> = model
             .adcs
             .into_iter()
-            .map(|adc| FastAdc { table: AdcTable::new(spec.adc.bits, &adc.staircase), model: adc })
+            .map(|adc| FastAdc {
+                table: AdcTable::new(spec.adc.bits, &adc.staircase),
+                model: adc,
+            })
             .collect();
         let slots_per_output = spec.conversions_per_output();
         let mut fast = Self {
-            layout: if model.uniform { Layout::Planes } else { Packed::lookup_layout(isa) },
+            layout: if model.uniform {
+                Layout::Planes
+            } else {
+                Packed::lookup_layout(isa)
+            },
             slots: Vec::with_capacity(model.outputs.len() * slots_per_output),
             slots_per_output,
             charges: Vec::new(),
@@ -136,7 +143,14 @@ impl FastTile {
                 } else {
                     constant = fast.push_charges(spec, &slot, weights, &output.cells);
                 }
-                fast.slots.push(FastSlot { model: slot, noise, number, column, counts, constant });
+                fast.slots.push(FastSlot {
+                    model: slot,
+                    noise,
+                    number,
+                    column,
+                    counts,
+                    constant,
+                });
             }
         }
         fast
@@ -164,19 +178,22 @@ impl FastTile {
     }
 
     fn tables(&self, slot: usize) -> Column {
-        Column::Tables(Tables::new(self.layout, &self.charges[slot * self.rows..(slot + 1) * self.rows]))
+        Column::Tables(Tables::new(
+            self.layout,
+            &self.charges[slot * self.rows..(slot + 1) * self.rows],
+        ))
     }
 
     /// Weighted codes of all outputs for the packed blocks, into `codes[output * blocks + block]`.
-    fn convert(
-        &self,
-        spec: &MacroSpec,
-        isa: Isa,
-        scratch: &mut Scratch,
-        tile: &TilePlan,
-        probe: &mut TileProbe,
-    ) {
-        let Scratch { packed, columns, codes, ids, sampled, .. } = scratch;
+    fn convert(&self, spec: &MacroSpec, isa: Isa, scratch: &mut Scratch, tile: &TilePlan, probe: &mut TileProbe) {
+        let Scratch {
+            packed,
+            columns,
+            codes,
+            ids,
+            sampled,
+            ..
+        } = scratch;
         let blocks = packed.blocks();
         codes.clear();
         codes.resize(tile.outputs.len() * blocks, Lanes::default());
@@ -205,7 +222,9 @@ impl FastTile {
                         for (block, q) in group.clone().zip(q.iter_mut()) {
                             charges(isa, column, packed, block, q);
                             if slot.constant != 0 {
-                                q.iter_mut().flat_map(|plane| &mut plane.0).for_each(|q| *q += slot.constant);
+                                q.iter_mut()
+                                    .flat_map(|plane| &mut plane.0)
+                                    .for_each(|q| *q += slot.constant);
                             }
                         }
                         let (ids, sampled) = (&ids[group.clone()], &sampled[group.clone()]);
@@ -249,13 +268,20 @@ impl FastTile {
                 for plane in q {
                     for &lane in sampled {
                         let clean = slot.model.transfer.apply(plane.0[lane] as f32);
-                        probe.sample(Seen { clean, conversion: adc.quantise(clean) });
+                        probe.sample(Seen {
+                            clean,
+                            conversion: adc.quantise(clean),
+                        });
                     }
                 }
             }
             return;
         }
-        let kernel = Slot { transfer: slot.model.transfer, adc: &adc.table, noise: slot.noise.as_ref() };
+        let kernel = Slot {
+            transfer: slot.model.transfer,
+            adc: &adc.table,
+            noise: slot.noise.as_ref(),
+        };
         if sampled.iter().all(Vec::is_empty) {
             convert_planes(isa, &kernel, ids, q, sums, None);
             return;
@@ -266,7 +292,10 @@ impl FastTile {
         for (inputs, sampled) in inputs.iter().zip(sampled) {
             for (clean, noisy) in inputs.clean.iter().zip(&inputs.noisy) {
                 for &lane in sampled {
-                    probe.sample(Seen { clean: clean[lane], conversion: adc.quantise(noisy[lane]) });
+                    probe.sample(Seen {
+                        clean: clean[lane],
+                        conversion: adc.quantise(noisy[lane]),
+                    });
                 }
             }
         }
@@ -323,7 +352,9 @@ impl FastTile {
             return 0;
         }
         let slots = &self.slots[output * self.slots_per_output..(output + 1) * self.slots_per_output];
-        let evaluations: i32 = (0..spec.evaluations()).map(|e| 1 << (e * slots[0].model.plane_weights.len())).sum();
+        let evaluations: i32 = (0..spec.evaluations())
+            .map(|e| 1 << (e * slots[0].model.plane_weights.len()))
+            .sum();
         let digital: i32 = slots.iter().map(|s| s.model.digital_weight).sum();
         (spec.adc.codes() / 2) as i32 * evaluations * digital
     }
@@ -331,14 +362,22 @@ impl FastTile {
 
 /// Bits of column `k`, 32 rows to the word.
 fn stored_bits(spec: &MacroSpec, k: usize, weights: &[i8]) -> Vec<u32> {
-    let word = |rows: &[i8]| rows.iter().enumerate().map(|(r, &w)| u32::from(stored_bit(spec, k, w)) << r).sum();
+    let word = |rows: &[i8]| {
+        rows.iter()
+            .enumerate()
+            .map(|(r, &w)| u32::from(stored_bit(spec, k, w)) << r)
+            .sum()
+    };
     weights.chunks(32).map(word).collect()
 }
 
 impl FastAdc {
     /// What a noise-free comparator makes of `input`.
     fn quantise(&self, input: i16) -> Conversion {
-        Conversion { code: self.table.code(input).into(), skipped: self.model.skips.contains(&i32::from(input)) }
+        Conversion {
+            code: self.table.code(input).into(),
+            skipped: self.model.skips.contains(&i32::from(input)),
+        }
     }
 }
 
@@ -356,11 +395,13 @@ fn decide(
     let stream = |half: u32| tile.noise.draws(slot | half << 31, position, image, 1 + evaluation);
     let draws = [stream(0), stream(1)];
     let mut decision = 0;
-    spec.adc.model().convert(&spec.adc, tile.scale.signed, &adc.model.levels, &mut |level| {
-        let noisy = add_noise(input, tile.scale.decision_sigma, draws[decision / 8][decision % 8]);
-        decision += 1;
-        i32::from(noisy) >= level
-    })
+    spec.adc
+        .model()
+        .convert(&spec.adc, tile.scale.signed, &adc.model.levels, &mut |level| {
+            let noisy = add_noise(input, tile.scale.decision_sigma, draws[decision / 8][decision % 8]);
+            decision += 1;
+            i32::from(noisy) >= level
+        })
 }
 
 /// Accumulators of a batch: `out[image][position][out_c]`, without bias. `tiles[copy][tile]` are the plan's, lowered.
@@ -376,7 +417,10 @@ pub(crate) fn layer(
 ) {
     let Activations { data, images } = x;
     for ((copy, tiles), probes) in plan.copies.iter().zip(tiles).zip(probes) {
-        let mut sites = images.iter().enumerate().flat_map(|(i, &image)| copy.positions.clone().map(move |p| (i, image, p)));
+        let mut sites = images
+            .iter()
+            .enumerate()
+            .flat_map(|(i, &image)| copy.positions.clone().map(move |p| (i, image, p)));
         let rows = plan.geometry.full_rows();
         let blocks = (1024 * 1024 / (LANES * rows)).clamp(1, CHUNK);
         let mut chunk = Vec::with_capacity(blocks * LANES);
@@ -411,13 +455,17 @@ fn run_chunk(
     scratch.full.clear();
     scratch.full.resize(chunk.len() * full_rows, 0);
     for (&(i, _, position), full) in chunk.iter().zip(scratch.full.chunks_exact_mut(full_rows)) {
-        plan.geometry.gather(&data[i * image_len..(i + 1) * image_len], position, full);
+        plan.geometry
+            .gather(&data[i * image_len..(i + 1) * image_len], position, full);
     }
     scratch.ids.clear();
     scratch.sampled.clear();
     for lanes in chunk.chunks(LANES) {
         // Lanes beyond the last site belong to no image; their results are dropped.
-        let mut ids = LaneIds { position: Lanes([0; LANES]), image: Lanes([u32::MAX; LANES]) };
+        let mut ids = LaneIds {
+            position: Lanes([0; LANES]),
+            image: Lanes([u32::MAX; LANES]),
+        };
         for (lane, &(_, image, position)) in lanes.iter().enumerate() {
             ids.position.0[lane] = position as u32;
             ids.image.0[lane] = image;
@@ -426,7 +474,9 @@ fn run_chunk(
         let sampled = |&(lane, &(_, image, position)): &(usize, &(usize, u32, usize))| {
             is_sampled(position as u32, image).then_some(lane)
         };
-        scratch.sampled.push(lanes.iter().enumerate().filter_map(|site| sampled(&site)).collect());
+        scratch
+            .sampled
+            .push(lanes.iter().enumerate().filter_map(|site| sampled(&site)).collect());
     }
     scratch.sums.clear();
     scratch.sums.resize(shape.out_c * blocks, [0.0; LANES]);
@@ -434,7 +484,17 @@ fn run_chunk(
     for (t, (tile, fast)) in tile_plans.iter().zip(tiles).enumerate() {
         // Tiles that read the same rows follow one another; the packed rows of the first serve them all.
         let fresh = t == 0 || tile_plans[t - 1].runs != tile.runs;
-        pack_rows(isa, tile, fast.layout, fresh, full_rows, blocks, &mut probes[t], &mut input_sums, scratch);
+        pack_rows(
+            isa,
+            tile,
+            fast.layout,
+            fresh,
+            full_rows,
+            blocks,
+            &mut probes[t],
+            &mut input_sums,
+            scratch,
+        );
         fast.convert(spec, isa, scratch, tile, &mut probes[t]);
         let c = &tile.correction;
         let factor = tile.scale.lsb_counts * c.scale;
@@ -480,7 +540,13 @@ fn pack_rows(
     scratch: &mut Scratch,
 ) {
     let stride = tile.rows.next_multiple_of(8);
-    let Scratch { full, rows, packed, counts, .. } = scratch;
+    let Scratch {
+        full,
+        rows,
+        packed,
+        counts,
+        ..
+    } = scratch;
     if fresh {
         packed.reset(layout, tile.rows);
         rows.clear();

@@ -25,7 +25,12 @@ impl Geometry {
         let zero_point_term = rows
             .map(|w| -i64::from(layer.x_zero) * w.iter().map(|&w| i64::from(w) + weight_offset).sum::<i64>())
             .collect();
-        Self { shape: layer.shape, x_zero: layer.x_zero, weight_offset, zero_point_term }
+        Self {
+            shape: layer.shape,
+            x_zero: layer.x_zero,
+            weight_offset,
+            zero_point_term,
+        }
     }
 
     /// Length of a full row vector: all groups, one after the other.
@@ -51,7 +56,10 @@ impl Geometry {
         }
         let per_group = self.shape.rows_per_group();
         let group = o / self.shape.out_c_per_group();
-        let sum: i64 = full[group * per_group..(group + 1) * per_group].iter().map(|&x| i64::from(x)).sum();
+        let sum: i64 = full[group * per_group..(group + 1) * per_group]
+            .iter()
+            .map(|&x| i64::from(x))
+            .sum();
         self.zero_point_term[o] + self.weight_offset * sum
     }
 }

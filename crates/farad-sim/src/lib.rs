@@ -18,7 +18,7 @@ mod simulator;
 
 pub use digital::{DigitalEngine, DigitalNetwork};
 pub use error::SimError;
-pub use outcome::{ChipOutcome, LayerOutcome, RunOutcome};
 pub use farad_kernels::Isa;
+pub use outcome::{ChipOutcome, LayerOutcome, RunOutcome};
 pub use run::{COMPARED_IMAGES, ImageSet, RunConfig, run};
 pub use simulator::{Chip, EngineKind, Probes, Session, Simulator};

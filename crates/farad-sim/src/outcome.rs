@@ -34,7 +34,11 @@ impl LayerOutcome {
     /// Signal-to-error ratio of the layer's accumulators, dB; infinite when the macro is exact.
     #[must_use]
     pub fn sqnr_db(&self) -> f64 {
-        if self.error == 0.0 { f64::INFINITY } else { 10.0 * libm::log10(self.signal / self.error) }
+        if self.error == 0.0 {
+            f64::INFINITY
+        } else {
+            10.0 * libm::log10(self.signal / self.error)
+        }
     }
 }
 

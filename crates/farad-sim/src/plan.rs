@@ -2,10 +2,10 @@
 
 use crate::geometry::Geometry;
 use farad_core::draw::NoiseKey;
-use farad_hw::encoding::Correction;
-use farad_hw::chip::Site;
-use farad_hw::scale::{ChargeStats, Scale};
 use farad_hw::MacroSpec;
+use farad_hw::chip::Site;
+use farad_hw::encoding::Correction;
+use farad_hw::scale::{ChargeStats, Scale};
 use farad_map::{LayerMapping, Mapping, Tile};
 use farad_net::MacLayer;
 use std::ops::Range;
@@ -70,9 +70,17 @@ pub(crate) struct LayerPlan {
 
 /// Plans all layers; `stats[layer]` sets the ADC step where the macro's range asks for it.
 #[must_use]
-pub(crate) fn plan(spec: &MacroSpec, layers: &[MacLayer], mapping: &Mapping, stats: &[Option<ChargeStats>], seed: u64) -> Vec<LayerPlan> {
+pub(crate) fn plan(
+    spec: &MacroSpec,
+    layers: &[MacLayer],
+    mapping: &Mapping,
+    stats: &[Option<ChargeStats>],
+    seed: u64,
+) -> Vec<LayerPlan> {
     let per_layer = layers.iter().zip(&mapping.layers).enumerate();
-    per_layer.map(|(index, (layer, mapped))| plan_layer(spec, index, layer, mapped, stats[index].as_ref(), seed)).collect()
+    per_layer
+        .map(|(index, (layer, mapped))| plan_layer(spec, index, layer, mapped, stats[index].as_ref(), seed))
+        .collect()
 }
 
 fn plan_layer(
@@ -88,14 +96,20 @@ fn plan_layer(
         let tile_plan = plan_tile(spec, index, layer, tile, stats, seed);
         match copies.iter_mut().find(|copy| copy.positions == tile.positions) {
             Some(copy) => copy.tiles.push(tile_plan),
-            None => copies.push(CopyPlan { positions: tile.positions.clone(), tiles: vec![tile_plan] }),
+            None => copies.push(CopyPlan {
+                positions: tile.positions.clone(),
+                tiles: vec![tile_plan],
+            }),
         }
     }
     // Tiles that read the same rows stand together, so that rows are packed once; the order of parts is the order of summation.
     for copy in &mut copies {
         copy.tiles.sort_by_key(|tile| (tile.part, tile.outputs.start));
     }
-    LayerPlan { geometry: Geometry::new(layer), copies }
+    LayerPlan {
+        geometry: Geometry::new(layer),
+        copies,
+    }
 }
 
 fn plan_tile(
@@ -109,7 +123,11 @@ fn plan_tile(
     let shape = layer.shape;
     let per_group = shape.rows_per_group();
     let rows = tile.rows();
-    let runs = tile.segments.iter().map(|s| s.group * per_group + s.start..s.group * per_group + s.start + s.len).collect();
+    let runs = tile
+        .segments
+        .iter()
+        .map(|s| s.group * per_group + s.start..s.group * per_group + s.start + s.len)
+        .collect();
     let mut weights = vec![0i8; tile.outputs.len() * rows];
     for (j, o) in tile.outputs.clone().enumerate() {
         let group = o / shape.out_c_per_group();

@@ -3,10 +3,10 @@
 use crate::plan::TilePlan;
 use farad_core::EventCounts;
 use farad_core::axis::{half_range, lsb_steps};
+use farad_hw::MacroSpec;
 use farad_hw::adc::Conversion;
 use farad_hw::encoding::{columns, stored_bit};
 use farad_hw::spec::{Cell, InputCombine};
-use farad_hw::MacroSpec;
 use farad_kernels::{Isa, ones};
 use std::sync::Arc;
 
@@ -61,7 +61,11 @@ impl TileProbe {
             }
         }
         // Successive charge redistribution drives one plane after the other, like bit-serial inputs.
-        let level_bits = if let InputCombine::Dac { bits, .. } = spec.input.combine { bits } else { 1 };
+        let level_bits = if let InputCombine::Dac { bits, .. } = spec.input.combine {
+            bits
+        } else {
+            1
+        };
         Self {
             ones: ones.into(),
             columns: (per_output * tile.outputs.len()) as u32,
@@ -91,7 +95,10 @@ impl TileProbe {
             ones::count(isa, block, stride, counts);
             self.drive_rows(lanes as u32, counts.iter().map(|&on| u32::from(on)));
         } else {
-            block.chunks_exact(stride).take(lanes).for_each(|x| self.drive(&x[..self.ones.len()]));
+            block
+                .chunks_exact(stride)
+                .take(lanes)
+                .for_each(|x| self.drive(&x[..self.ones.len()]));
         }
     }
 
@@ -115,7 +122,9 @@ impl TileProbe {
             return x.count_ones();
         }
         let mask = (1 << self.level_bits) - 1;
-        (0..self.evaluations).map(|e| u32::from(x) >> (e * self.level_bits) & mask).sum()
+        (0..self.evaluations)
+            .map(|e| u32::from(x) >> (e * self.level_bits) & mask)
+            .sum()
     }
 
     /// A conversion was done; kept if its position is in the sample.

@@ -6,11 +6,11 @@
 use crate::plan::{LayerPlan, TilePlan};
 use crate::probe::{Seen, TileProbe};
 use farad_core::axis::{add_noise, sigma_bin};
+use farad_hw::MacroSpec;
 use farad_hw::adc::Conversion;
 use farad_hw::chip::{AdcModel, SiteModel, SlotModel, quanta_per_unit};
 use farad_hw::encoding::stored_bit;
 use farad_hw::spec::{Cell, InputCombine};
-use farad_hw::MacroSpec;
 
 /// Accumulators of all outputs at one position of one image. `out[o]` has no bias.
 pub(crate) fn position(
@@ -33,7 +33,14 @@ pub(crate) fn position(
         for (t, (tile, model)) in plan.tiles.iter().zip(models).enumerate() {
             let mut x = vec![0; tile.rows];
             tile.gather(&full, &mut x);
-            let drive = Drive { spec, tile, model, x: &x, position, image: image_id };
+            let drive = Drive {
+                spec,
+                tile,
+                model,
+                x: &x,
+                position,
+                image: image_id,
+            };
             let probe = &mut probes[copy][t];
             probe.drive(&x);
             for j in 0..tile.outputs.len() {
@@ -66,7 +73,11 @@ impl Drive<'_> {
             let slot_number = ((self.tile.outputs.start + j) * slots_per_output + s) as u32;
             for evaluation in 0..self.spec.evaluations() {
                 let code = self.convert(j, slot, slot_number, evaluation, probe);
-                let middle = if self.tile.scale.signed { self.spec.adc.codes() as i64 / 2 } else { 0 };
+                let middle = if self.tile.scale.signed {
+                    self.spec.adc.codes() as i64 / 2
+                } else {
+                    0
+                };
                 let plane = evaluation * slot.plane_weights.len();
                 codes += i64::from(slot.digital_weight) * ((code as i64 - middle) << plane);
             }
@@ -115,7 +126,8 @@ impl Drive<'_> {
         debug_assert!(self.spec.input.combine != InputCombine::BitSerial || planes == 1);
         let clean = slot.transfer.apply(charge);
         let scale = &self.tile.scale;
-        let draw = |block: u32, index: usize| self.tile.noise.draws(slot_number, self.position, self.image, block)[index];
+        let draw =
+            |block: u32, index: usize| self.tile.noise.draws(slot_number, self.position, self.image, block)[index];
         let sigma = scale.sigma[sigma_bin(clean, self.spec.adc.bits)];
         let input = if scale.is_noiseless() {
             clean
@@ -126,7 +138,9 @@ impl Drive<'_> {
         let conversion = self.quantise(adc, input, |decision| {
             // Decisions beyond the eighth draw from the slot's second stream.
             let slot = slot_number | u32::from(decision >= 8) << 31;
-            self.tile.noise.draws(slot, self.position, self.image, 1 + evaluation as u32)[decision % 8]
+            self.tile
+                .noise
+                .draws(slot, self.position, self.image, 1 + evaluation as u32)[decision % 8]
         });
         probe.converted(self.position, self.image, Seen { clean, conversion });
         conversion.code
@@ -136,14 +150,16 @@ impl Drive<'_> {
         let adc_spec = &self.spec.adc;
         let scale = &self.tile.scale;
         let mut decision = 0;
-        adc_spec.model().convert(adc_spec, scale.signed, &adc.levels, &mut |level| {
-            let noisy = if scale.decision_sigma == 0 {
-                input
-            } else {
-                add_noise(input, scale.decision_sigma, draw(decision))
-            };
-            decision += 1;
-            i32::from(noisy) >= level
-        })
+        adc_spec
+            .model()
+            .convert(adc_spec, scale.signed, &adc.levels, &mut |level| {
+                let noisy = if scale.decision_sigma == 0 {
+                    input
+                } else {
+                    add_noise(input, scale.decision_sigma, draw(decision))
+                };
+                decision += 1;
+                i32::from(noisy) >= level
+            })
     }
 }

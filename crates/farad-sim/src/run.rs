@@ -82,13 +82,25 @@ pub fn run(
 fn check(network: &Network, mapping: &Mapping, images: &ImageSet<'_>) -> Result<(), SimError> {
     let shape = [images.height, images.width, images.channels];
     if shape != network.input_shape() {
-        return Err(SimError::ImageShape { images: shape, network: network.input_shape() });
+        return Err(SimError::ImageShape {
+            images: shape,
+            network: network.input_shape(),
+        });
     }
     if images.labels.is_empty() {
         return Err(SimError::NoImages);
     }
-    let parts = mapping.layers.iter().flat_map(|l| &l.tiles).map(|t| t.part + 1).max().unwrap_or(0);
-    for (what, found, limit) in [("layers", mapping.layers.len(), 1 << 12), ("row tiles in a layer", parts, 1 << 16)] {
+    let parts = mapping
+        .layers
+        .iter()
+        .flat_map(|l| &l.tiles)
+        .map(|t| t.part + 1)
+        .max()
+        .unwrap_or(0);
+    for (what, found, limit) in [
+        ("layers", mapping.layers.len(), 1 << 12),
+        ("row tiles in a layer", parts, 1 << 16),
+    ] {
         if found > limit {
             return Err(SimError::TooMany { what, found, limit });
         }
@@ -129,14 +141,23 @@ impl<'a> Run<'a> {
         let (input, ids) = images.batch(network, &(0..count))?;
         let stats = calibrate(spec, network, &digital, &full_range.plans, &input, &ids)?;
         let simulator = Simulator::new(spec, layers, mapping, &stats, config.seed);
-        Ok(Self { network, images, config, digital, simulator })
+        Ok(Self {
+            network,
+            images,
+            config,
+            digital,
+            simulator,
+        })
     }
 
     fn go(&self, progress: &(dyn Fn(u64, u64) + Sync), stop: &AtomicBool) -> Result<RunOutcome, SimError> {
         let count = self.images.labels.len();
         // Small enough that every thread has work; results do not depend on it.
         let size = count.div_ceil(rayon::current_num_threads()).clamp(1, BATCH);
-        let mut batches: Vec<Range<usize>> = (0..count).step_by(size).map(|start| start..(start + size).min(count)).collect();
+        let mut batches: Vec<Range<usize>> = (0..count)
+            .step_by(size)
+            .map(|start| start..(start + size).min(count))
+            .collect();
         let total = count as u64 * u64::from(self.config.chips);
         let done = AtomicU64::new(0);
         let mut chips = Vec::new();
@@ -150,13 +171,22 @@ impl<'a> Run<'a> {
                 progress(done.fetch_add(tally.images, Ordering::Relaxed) + tally.images, total);
                 Ok::<_, SimError>(Some(tally))
             };
-            let tallies: Vec<Option<Tally>> = batches.par_iter().with_max_len(1).map(run_batch).collect::<Result<_, _>>()?;
+            let tallies: Vec<Option<Tally>> = batches
+                .par_iter()
+                .with_max_len(1)
+                .map(run_batch)
+                .collect::<Result<_, _>>()?;
             let complete = tallies.iter().all(Option::is_some);
             if !complete && number > 0 {
                 // Chips are compared on the same pictures: a later chip that was cut short is dropped.
                 break;
             }
-            batches = batches.into_iter().zip(&tallies).filter(|(_, tally)| tally.is_some()).map(|(range, _)| range).collect();
+            batches = batches
+                .into_iter()
+                .zip(&tallies)
+                .filter(|(_, tally)| tally.is_some())
+                .map(|(range, _)| range)
+                .collect();
             chips.push(self.chip_outcome(number, &tallies.into_iter().flatten().collect::<Vec<_>>()));
             if !complete {
                 break;
@@ -170,7 +200,12 @@ impl<'a> Run<'a> {
             digital_top5,
             chips,
             threads: rayon::current_num_threads(),
-            isa: if let EngineKind::Fast(isa) = self.config.engine { isa } else { Isa::Scalar }.name(),
+            isa: if let EngineKind::Fast(isa) = self.config.engine {
+                isa
+            } else {
+                Isa::Scalar
+            }
+            .name(),
             wall_s: 0.0,
         })
     }
@@ -178,10 +213,20 @@ impl<'a> Run<'a> {
     fn batch(&self, chip: &Chip<'_>, range: &Range<usize>) -> Result<Tally, SimError> {
         let (input, ids) = self.images.batch(self.network, range)?;
         let layers = self.network.mac_layers().len();
-        let mut engine = Compared { session: chip.session(), digital: &self.digital, squares: vec![(0, 0); layers] };
+        let mut engine = Compared {
+            session: chip.session(),
+            digital: &self.digital,
+            squares: vec![(0, 0); layers],
+        };
         let logits = self.network.run(&input, &ids, &mut engine)?;
         let (top1, top5) = accuracy(&logits, &self.images.labels[range.clone()]);
-        Ok(Tally { images: range.len() as u64, top1, top5, probes: engine.session.into_probes(), squares: engine.squares })
+        Ok(Tally {
+            images: range.len() as u64,
+            top1,
+            top5,
+            probes: engine.session.into_probes(),
+            squares: engine.squares,
+        })
     }
 
     fn digital_accuracy(&self, batches: &[Range<usize>]) -> Result<(u64, u64), SimError> {
@@ -203,7 +248,13 @@ impl<'a> Run<'a> {
             error: tallies.iter().map(|t| t.squares[index].1).sum::<i128>() as f64,
             lsb_counts: self.simulator.lsb_counts(index),
         });
-        ChipOutcome { chip, images, top1: sum(&|t| t.top1), top5: sum(&|t| t.top5), layers: layers.collect() }
+        ChipOutcome {
+            chip,
+            images,
+            top1: sum(&|t| t.top1),
+            top5: sum(&|t| t.top5),
+            layers: layers.collect(),
+        }
     }
 }
 
@@ -214,7 +265,11 @@ fn accuracy(logits: &[f32], labels: &[u16]) -> (u64, u64) {
     for (logits, &label) in logits.chunks_exact(classes.max(1)).zip(labels) {
         let label = usize::from(label);
         let Some(&own) = logits.get(label) else { continue };
-        let ahead = logits.iter().enumerate().filter(|&(c, &l)| l > own || (l == own && c < label)).count();
+        let ahead = logits
+            .iter()
+            .enumerate()
+            .filter(|&(c, &l)| l > own || (l == own && c < label))
+            .count();
         counts.0 += u64::from(ahead == 0);
         counts.1 += u64::from(ahead < 5);
     }
@@ -234,7 +289,10 @@ impl MacEngine for Compared<'_> {
         let shape = layer.shape;
         let mut exact = vec![0; shape.positions() * shape.out_c];
         let images = x.data.chunks_exact(shape.in_h * shape.in_w * shape.in_c).zip(x.images);
-        for ((image, _), out) in images.zip(out.chunks_exact(exact.len())).filter(|((_, id), _)| **id < COMPARED_IMAGES) {
+        for ((image, _), out) in images
+            .zip(out.chunks_exact(exact.len()))
+            .filter(|((_, id), _)| **id < COMPARED_IMAGES)
+        {
             self.digital.image(index, image, &mut exact);
             for (&exact, &got) in exact.iter().zip(out) {
                 let (exact, error) = (i128::from(exact), i128::from(got) - i128::from(exact));

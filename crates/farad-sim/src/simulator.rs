@@ -49,7 +49,13 @@ impl<'a> Simulator<'a> {
     ) -> Self {
         let plans = plan(spec, layers, mapping, stats, seed);
         let probes = per_tile(&plans, |tile| TileProbe::new(spec, tile));
-        Self { spec, layers, mapping, plans, probes }
+        Self {
+            spec,
+            layers,
+            mapping,
+            plans,
+            probes,
+        }
     }
 
     /// Lowers chip `chip` for `engine`.
@@ -58,9 +64,10 @@ impl<'a> Simulator<'a> {
         let model = |tile: &TilePlan| tile.site.lower(self.spec, chip, &tile.scale);
         let tiles = match engine {
             EngineKind::Reference => Tiles::Reference(per_tile(&self.plans, model)),
-            EngineKind::Fast(isa) => {
-                Tiles::Fast(isa, per_tile(&self.plans, |tile| FastTile::new(self.spec, isa, tile, model(tile))))
-            }
+            EngineKind::Fast(isa) => Tiles::Fast(
+                isa,
+                per_tile(&self.plans, |tile| FastTile::new(self.spec, isa, tile, model(tile))),
+            ),
         };
         Chip { simulator: self, tiles }
     }
@@ -100,7 +107,10 @@ impl<'a> Simulator<'a> {
 /// Makes something for every tile, in parallel.
 fn per_tile<T: Send>(layers: &[LayerPlan], make: impl Fn(&TilePlan) -> T + Sync) -> PerTile<T> {
     let copy = |copy: &CopyPlan| copy.tiles.par_iter().map(&make).collect();
-    layers.iter().map(|layer| layer.copies.iter().map(copy).collect()).collect()
+    layers
+        .iter()
+        .map(|layer| layer.copies.iter().map(copy).collect())
+        .collect()
 }
 
 /// One chip, lowered.
@@ -124,7 +134,11 @@ impl Chip<'_> {
     /// A session on this chip: one thread's buffers and probes.
     #[must_use]
     pub fn session(&self) -> Session<'_> {
-        Session { chip: self, probes: Probes(self.simulator.probes.clone()), scratch: Scratch::default() }
+        Session {
+            chip: self,
+            probes: Probes(self.simulator.probes.clone()),
+            scratch: Scratch::default(),
+        }
     }
 }
 

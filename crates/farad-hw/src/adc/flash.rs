@@ -28,7 +28,10 @@ impl AdcKind for Flash {
     }
 
     fn convert(&self, _: &AdcSpec, _: bool, levels: &[i32], at_least: &mut dyn FnMut(i32) -> bool) -> Conversion {
-        Conversion { code: levels.iter().filter(|&&level| at_least(level)).count(), skipped: false }
+        Conversion {
+            code: levels.iter().filter(|&&level| at_least(level)).count(),
+            skipped: false,
+        }
     }
 
     fn cycles(&self, _: &AdcSpec) -> u64 {

@@ -19,7 +19,10 @@ impl AdcKind for Ideal {
     }
 
     fn convert(&self, _: &AdcSpec, _: bool, levels: &[i32], at_least: &mut dyn FnMut(i32) -> bool) -> Conversion {
-        Conversion { code: levels.partition_point(|&level| at_least(level)), skipped: false }
+        Conversion {
+            code: levels.partition_point(|&level| at_least(level)),
+            skipped: false,
+        }
     }
 
     fn cycles(&self, _: &AdcSpec) -> u64 {

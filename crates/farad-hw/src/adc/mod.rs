@@ -86,7 +86,13 @@ pub trait AdcKind: Send + Sync {
     fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<f64>;
     /// The decision procedure. `at_least(level)` asks the comparator whether the input is at least `level`;
     /// noise per decision lives in it. `signed` inputs straddle mid-scale.
-    fn convert(&self, spec: &AdcSpec, signed: bool, levels: &[i32], at_least: &mut dyn FnMut(i32) -> bool) -> Conversion;
+    fn convert(
+        &self,
+        spec: &AdcSpec,
+        signed: bool,
+        levels: &[i32],
+        at_least: &mut dyn FnMut(i32) -> bool,
+    ) -> Conversion;
     /// Clocks of one conversion after sampling.
     fn cycles(&self, spec: &AdcSpec) -> u64;
     /// Energy of one conversion, J, with a reference of `vref_v`.
@@ -129,7 +135,14 @@ impl AdcSpec {
 /// All kinds.
 #[must_use]
 pub fn kinds() -> &'static [&'static dyn AdcKind] {
-    &[&ideal::Ideal, &sar::CONVENTIONAL, &sar::MONOTONIC, &sar::SPLIT, &flash::Flash, &ramp::Ramp]
+    &[
+        &ideal::Ideal,
+        &sar::CONVENTIONAL,
+        &sar::MONOTONIC,
+        &sar::SPLIT,
+        &flash::Flash,
+        &ramp::Ramp,
+    ]
 }
 
 /// The kind called `name`.
@@ -175,4 +188,3 @@ pub fn staircase(spec: &AdcSpec, signed: bool, levels: &[i32]) -> (Vec<i32>, std
     stairs.resize(levels.len(), i32::MAX);
     (stairs, skips)
 }
-

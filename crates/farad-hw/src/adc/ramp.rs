@@ -30,7 +30,10 @@ impl AdcKind for Ramp {
     }
 
     fn convert(&self, _: &AdcSpec, _: bool, levels: &[i32], at_least: &mut dyn FnMut(i32) -> bool) -> Conversion {
-        Conversion { code: levels.iter().take_while(|&&level| at_least(level)).count(), skipped: false }
+        Conversion {
+            code: levels.iter().take_while(|&&level| at_least(level)).count(),
+            skipped: false,
+        }
     }
 
     fn cycles(&self, spec: &AdcSpec) -> u64 {

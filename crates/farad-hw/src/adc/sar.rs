@@ -32,7 +32,9 @@ fn draw_capacitors(weights: impl Iterator<Item = f64>, sigma: f64, normal: &mut 
 #[must_use]
 pub fn binary_levels(capacitors: &[f64], dummy: f64) -> Vec<f64> {
     let total: f64 = capacitors.iter().sum::<f64>() + dummy;
-    (1..1usize << capacitors.len()).map(|trial| sum_of(trial, capacitors) / total).collect()
+    (1..1usize << capacitors.len())
+        .map(|trial| sum_of(trial, capacitors) / total)
+        .collect()
 }
 
 /// Output of a split CDAC as a fraction of the reference: `low` and `high` arrays (LSB first), a terminating `dummy` with
@@ -51,7 +53,12 @@ pub fn split_levels(low: &[f64], high: &[f64], dummy: f64, parasitic: f64, bridg
 }
 
 fn sum_of(trial: usize, capacitors: &[f64]) -> f64 {
-    capacitors.iter().enumerate().filter(|(k, _)| trial >> k & 1 == 1).map(|(_, c)| c).sum()
+    capacitors
+        .iter()
+        .enumerate()
+        .filter(|(k, _)| trial >> k & 1 == 1)
+        .map(|(_, c)| c)
+        .sum()
 }
 
 /// Average switching energy in units of `C_u Vref^2` over all codes, the `skip` first steps left out.
@@ -120,7 +127,13 @@ impl AdcKind for Sar {
     /// Binary search from the MSB. With `skip_bits = s` a first comparison asks whether the input lies in the lowest
     /// `1/2^s` of the range (unsigned), or in the window of that width around mid-scale (signed); if so only `bits - s`
     /// decisions follow and the code saturates inside that part.
-    fn convert(&self, spec: &AdcSpec, signed: bool, levels: &[i32], at_least: &mut dyn FnMut(i32) -> bool) -> Conversion {
+    fn convert(
+        &self,
+        spec: &AdcSpec,
+        signed: bool,
+        levels: &[i32],
+        at_least: &mut dyn FnMut(i32) -> bool,
+    ) -> Conversion {
         let codes = spec.codes();
         let (mut base, mut span, mut skipped) = (0, codes, false);
         if spec.skip_bits > 0 {
@@ -162,7 +175,11 @@ impl AdcKind for Sar {
 
     /// The CDAC. A split one is sampled on the plate of its MSB array, to which the LSB array is one more unit.
     fn sampling_cap_ff(&self, spec: &AdcSpec) -> Option<f64> {
-        let bits = if self.0 == Cdac::Split { spec.bits - spec.bits / 2 } else { spec.bits };
+        let bits = if self.0 == Cdac::Split {
+            spec.bits - spec.bits / 2
+        } else {
+            spec.bits
+        };
         Some(libm::exp2(f64::from(bits)) * spec.unit_cap_ff)
     }
 

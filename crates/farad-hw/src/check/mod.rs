@@ -148,12 +148,7 @@ pub fn run_checks() -> Result<Vec<CheckResult>, CheckError> {
             dimensions.push(quantity.dimension);
         }
     }
-    let energy = common_factor(
-        &results,
-        &dimensions,
-        Dimension::Energy,
-        Dimension::PerEnergy,
-    );
+    let energy = common_factor(&results, &dimensions, Dimension::Energy, Dimension::PerEnergy);
     let area = common_factor(&results, &dimensions, Dimension::Area, Dimension::PerArea);
     for (result, dimension) in results.iter_mut().zip(dimensions) {
         result.globally_scaled = result.first_principles
@@ -168,11 +163,7 @@ pub fn run_checks() -> Result<Vec<CheckResult>, CheckError> {
     Ok(results)
 }
 
-fn evaluate(
-    model: &Model,
-    check: &Check,
-    quantity: &'static Quantity,
-) -> Result<CheckResult, CheckError> {
+fn evaluate(model: &Model, check: &Check, quantity: &'static Quantity) -> Result<CheckResult, CheckError> {
     let set: Vec<(String, String)> = check
         .set
         .iter()
@@ -182,8 +173,7 @@ fn evaluate(
         model: model.name,
         source: Box::new(e),
     })?;
-    let measure =
-        |spec| (quantity.measure)(&Point::new(spec, check.input_density, check.weight_density));
+    let measure = |spec| (quantity.measure)(&Point::new(spec, check.input_density, check.weight_density));
     let first_principles = measure(without_fit(&spec));
     let fitted = measure(spec);
     let within = (fitted / check.value - 1.0).abs() * 100.0 <= check.tolerance_pct;
@@ -220,28 +210,16 @@ fn without_fit(spec: &MacroSpec) -> MacroSpec {
 
 /// Geometric mean of published over first principles: of each macro's checks, then of the macros, so that a macro with many
 /// checks counts once. A quantity that the node model sets to zero has no ratio.
-fn common_factor(
-    results: &[CheckResult],
-    dimensions: &[Dimension],
-    direct: Dimension,
-    inverse: Dimension,
-) -> f64 {
+fn common_factor(results: &[CheckResult], dimensions: &[Dimension], direct: Dimension, inverse: Dimension) -> f64 {
     let mut per_model: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for (result, dimension) in results.iter().zip(dimensions) {
         let log_ratio = libm::log(result.published / result.first_principles);
         let sign = if *dimension == direct { 1.0 } else { -1.0 };
         if (*dimension == direct || *dimension == inverse) && log_ratio.is_finite() {
-            per_model
-                .entry(result.model)
-                .or_default()
-                .push(sign * log_ratio);
+            per_model.entry(result.model).or_default().push(sign * log_ratio);
         }
     }
     let mean = |logs: &[f64]| logs.iter().sum::<f64>() / logs.len() as f64;
     let means: Vec<f64> = per_model.values().map(|logs| mean(logs)).collect();
-    if means.is_empty() {
-        1.0
-    } else {
-        libm::exp(mean(&means))
-    }
+    if means.is_empty() { 1.0 } else { libm::exp(mean(&means)) }
 }

@@ -104,18 +104,13 @@ static QUANTITIES: &[Quantity] = &[
     quantity("efficiency_tops_per_watt", "TOPS/W", PerEnergy, |p| {
         p.operations() / p.energy.total_j() * 1e-12
     }),
-    quantity(
-        "column_efficiency_tops_per_watt",
-        "TOPS/W",
-        PerEnergy,
-        |p| p.column_operations() / p.analog_j() * 1e-12,
-    ),
+    quantity("column_efficiency_tops_per_watt", "TOPS/W", PerEnergy, |p| {
+        p.column_operations() / p.analog_j() * 1e-12
+    }),
     quantity("mac_energy_fj", "fJ", InEnergy, |p| {
         2.0 * p.energy.total_j() / p.operations() * 1e15
     }),
-    quantity("mvm_energy_pj", "pJ", InEnergy, |p| {
-        p.energy.total_j() * 1e12
-    }),
+    quantity("mvm_energy_pj", "pJ", InEnergy, |p| p.energy.total_j() * 1e12),
     quantity("conversion_energy_pj", "pJ", InEnergy, |p| {
         p.energy.adc_j / p.events.conversions as f64 * 1e12
     }),
@@ -125,15 +120,9 @@ static QUANTITIES: &[Quantity] = &[
     quantity("near_memory_energy_pj", "pJ", InEnergy, |p| {
         p.per_column_pj(p.energy.accumulator_j + p.energy.digital_j)
     }),
-    quantity("adc_share_pct", "%", Neither, |p| {
-        p.share_pct(p.energy.adc_j)
-    }),
-    quantity("array_share_pct", "%", Neither, |p| {
-        p.share_pct(p.energy.array_j)
-    }),
-    quantity("driver_share_pct", "%", Neither, |p| {
-        p.share_pct(p.energy.driver_j)
-    }),
+    quantity("adc_share_pct", "%", Neither, |p| p.share_pct(p.energy.adc_j)),
+    quantity("array_share_pct", "%", Neither, |p| p.share_pct(p.energy.array_j)),
+    quantity("driver_share_pct", "%", Neither, |p| p.share_pct(p.energy.driver_j)),
     quantity("digital_share_pct", "%", Neither, |p| {
         p.share_pct(p.energy.accumulator_j + p.energy.digital_j)
     }),
@@ -141,9 +130,7 @@ static QUANTITIES: &[Quantity] = &[
         100.0 * p.energy.adc_j / p.analog_j()
     }),
     quantity("cell_area_mm2", "mm2", InArea, |p| p.area.array_um2 * 1e-6),
-    quantity("driver_area_mm2", "mm2", InArea, |p| {
-        p.area.drivers_um2 * 1e-6
-    }),
+    quantity("driver_area_mm2", "mm2", InArea, |p| p.area.drivers_um2 * 1e-6),
     quantity("array_area_mm2", "mm2", InArea, |p| {
         (p.area.array_um2 + p.area.drivers_um2) * 1e-6
     }),
@@ -151,16 +138,12 @@ static QUANTITIES: &[Quantity] = &[
         p.area.array_um2 + p.area.drivers_um2
     }),
     quantity("adc_area_mm2", "mm2", InArea, |p| p.area.adc_um2 * 1e-6),
-    quantity("digital_area_mm2", "mm2", InArea, |p| {
-        p.area.digital_um2 * 1e-6
-    }),
+    quantity("digital_area_mm2", "mm2", InArea, |p| p.area.digital_um2 * 1e-6),
     quantity("compute_area_um2", "um2", InArea, |p| {
         p.area.adc_um2 + p.area.digital_um2
     }),
     quantity("other_area_mm2", "mm2", InArea, |p| p.area.other_um2 * 1e-6),
-    quantity("total_area_mm2", "mm2", InArea, |p| {
-        p.area.total_um2() * 1e-6
-    }),
+    quantity("total_area_mm2", "mm2", InArea, |p| p.area.total_um2() * 1e-6),
     quantity("density_tops_per_mm2", "TOPS/mm2", PerArea, |p| {
         p.operations() / p.seconds / p.area.total_um2() * 1e-6
     }),

@@ -3,10 +3,7 @@
 /// What `code` means, how it comes about and what to do; `None` for a code that does not exist.
 #[must_use]
 pub fn explain(code: &str) -> Option<&'static str> {
-    CODES
-        .iter()
-        .find(|(name, _)| *name == code)
-        .map(|(_, text)| *text)
+    CODES.iter().find(|(name, _)| *name == code).map(|(_, text)| *text)
 }
 
 /// Every code that can be reported, with its text.

@@ -62,10 +62,7 @@ impl Document {
         let syntax = |error: &toml::de::Error| Diagnostic {
             code: "E0001",
             message: "this is not TOML".to_owned(),
-            labels: vec![(
-                Place::new(0, error.span().unwrap_or(0..0)),
-                error.message().to_owned(),
-            )],
+            labels: vec![(Place::new(0, error.span().unwrap_or(0..0)), error.message().to_owned())],
             help: None,
         };
         let mut document = Self {
@@ -76,13 +73,7 @@ impl Document {
         // A document that is not TOML is not judged further.
         if document.problems.is_empty() {
             for (key, value) in table.get_ref() {
-                document.insert_top(
-                    key.get_ref(),
-                    place(0, 0, key),
-                    value.get_ref(),
-                    place(0, 0, value),
-                    0,
-                );
+                document.insert_top(key.get_ref(), place(0, 0, key), value.get_ref(), place(0, 0, value), 0);
             }
             for (i, source) in sources.iter().enumerate().skip(1) {
                 document.insert_set(&source.text, i);
@@ -98,21 +89,11 @@ impl Document {
 
     /// The header of a table, or the beginning of the file if it has none.
     pub(super) fn header(&self, table: &str) -> Place {
-        self.headers
-            .get(table)
-            .cloned()
-            .unwrap_or(Place::new(0, 0..0))
+        self.headers.get(table).cloned().unwrap_or(Place::new(0, 0..0))
     }
 
     /// A top-level value, or all entries of a table; `offset` is where the parsed text begins in its source.
-    fn insert_top(
-        &mut self,
-        name: &str,
-        key: Place,
-        value: &DeValue<'_>,
-        at: Place,
-        offset: usize,
-    ) {
+    fn insert_top(&mut self, name: &str, key: Place, value: &DeValue<'_>, at: Place, offset: usize) {
         let DeValue::Table(table) = value else {
             self.insert(
                 "",
@@ -138,8 +119,7 @@ impl Document {
     }
 
     fn insert(&mut self, table: &str, key: &str, entry: Entry) {
-        self.entries
-            .insert((table.to_owned(), key.to_owned()), entry);
+        self.entries.insert((table.to_owned(), key.to_owned()), entry);
     }
 
     /// `path=value`; a value that is not TOML is taken as a bare string.
@@ -148,8 +128,7 @@ impl Document {
         let offset = text.len() - value_text.len();
         let key = Place::new(source, 0..name.len());
         let at = Place::new(source, offset..text.len());
-        let value = DeValue::parse(value_text)
-            .map_or_else(|_| DeValue::String(value_text.into()), Spanned::into_inner);
+        let value = DeValue::parse(value_text).map_or_else(|_| DeValue::String(value_text.into()), Spanned::into_inner);
         match name.split('.').collect::<Vec<_>>()[..] {
             [name] => self.insert_top(name, key, &value, at, offset),
             [table, name] => {

@@ -33,11 +33,7 @@ use reader::Reader;
 /// assert_eq!(spec.adc.bits, 6);
 /// # Ok::<(), farad_hw::diagnostic::Diagnostics>(())
 /// ```
-pub fn parse(
-    file_name: &str,
-    text: &str,
-    set: &[(String, String)],
-) -> Result<MacroSpec, Diagnostics> {
+pub fn parse(file_name: &str, text: &str, set: &[(String, String)]) -> Result<MacroSpec, Diagnostics> {
     let mut sources = vec![Source {
         name: file_name.to_owned(),
         text: text.to_owned(),

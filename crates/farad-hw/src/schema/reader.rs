@@ -43,23 +43,12 @@ impl Reader {
 
     fn take(&mut self, key: Key) -> Option<Entry> {
         self.known.push(key);
-        let entry = self
-            .document
-            .entries
-            .remove(&(key.0.to_owned(), key.1.to_owned()))?;
+        let entry = self.document.entries.remove(&(key.0.to_owned(), key.1.to_owned()))?;
         self.given.insert(key, entry.at.clone());
         Some(entry)
     }
 
-    fn refuse(
-        &mut self,
-        key: Key,
-        code: &'static str,
-        message: String,
-        at: Place,
-        label: &str,
-        help: Option<String>,
-    ) {
+    fn refuse(&mut self, key: Key, code: &'static str, message: String, at: Place, label: &str, help: Option<String>) {
         self.bad.insert(key);
         self.list.push(Diagnostic {
             code,
@@ -70,11 +59,7 @@ impl Reader {
     }
 
     fn wrong_type(&mut self, key: Key, expected: &str, entry: &Entry) {
-        let message = format!(
-            "`{}` must be {expected}, not {}",
-            path(key),
-            entry.value.kind()
-        );
+        let message = format!("`{}` must be {expected}, not {}", path(key), entry.value.kind());
         self.refuse(
             key,
             "E0103",
@@ -153,12 +138,7 @@ impl Reader {
     }
 
     /// An integer within `bounds`; without a default it is required.
-    pub(super) fn count(
-        &mut self,
-        key: Key,
-        default: Option<u64>,
-        bounds: RangeInclusive<u64>,
-    ) -> u64 {
+    pub(super) fn count(&mut self, key: Key, default: Option<u64>, bounds: RangeInclusive<u64>) -> u64 {
         let fallback = default.unwrap_or(*bounds.start());
         let (lo, hi) = bounds.clone().into_inner();
         let Some(entry) = self.take(key) else {
@@ -171,10 +151,7 @@ impl Reader {
             self.wrong_type(key, "an integer", &entry);
             return fallback;
         };
-        match value
-            .and_then(|x| u64::try_from(x).ok())
-            .filter(|x| bounds.contains(x))
-        {
+        match value.and_then(|x| u64::try_from(x).ok()).filter(|x| bounds.contains(x)) {
             Some(x) => x,
             None => {
                 let message = format!("`{}` must be between {lo} and {hi}", path(key));
@@ -189,8 +166,7 @@ impl Reader {
         match self.take(key) {
             None => default,
             Some(Entry {
-                value: Value::Flag(x),
-                ..
+                value: Value::Flag(x), ..
             }) => x,
             Some(entry) => {
                 self.wrong_type(key, "a boolean", &entry);
@@ -227,12 +203,7 @@ impl Reader {
     }
 
     /// One of the named alternatives; the first is taken when a required one is missing or unknown.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        key: Key,
-        default: Option<T>,
-        options: &[(&str, T)],
-    ) -> T {
+    pub(super) fn choice<T: Copy>(&mut self, key: Key, default: Option<T>, options: &[(&str, T)]) -> T {
         let fallback = default.unwrap_or(options[0].1);
         let names: Vec<&str> = options.iter().map(|(name, _)| *name).collect();
         let Some(entry) = self.take(key) else {
@@ -249,21 +220,11 @@ impl Reader {
             return *value;
         }
         let help = match nearest(text, names.iter().copied()) {
-            Some(name) => format!(
-                "did you mean `{name}`? The choices are: {}",
-                names.join(", ")
-            ),
+            Some(name) => format!("did you mean `{name}`? The choices are: {}", names.join(", ")),
             None => format!("the choices are: {}", names.join(", ")),
         };
         let message = format!("`{}` cannot be `{}`", path(key), text.escape_debug());
-        self.refuse(
-            key,
-            "E0104",
-            message,
-            entry.at,
-            "unknown choice",
-            Some(help),
-        );
+        self.refuse(key, "E0104", message, entry.at, "unknown choice", Some(help));
         fallback
     }
 
@@ -285,13 +246,7 @@ impl Reader {
 
     /// Reports a contradiction between keys, unless one of them was already refused. A key that is not given points at
     /// its table.
-    pub(super) fn conflict(
-        &mut self,
-        code: &'static str,
-        message: String,
-        labels: &[(Key, &str)],
-        help: &str,
-    ) {
+    pub(super) fn conflict(&mut self, code: &'static str, message: String, labels: &[(Key, &str)], help: &str) {
         if labels.iter().any(|(key, _)| self.bad.contains(key)) {
             return;
         }
@@ -299,10 +254,7 @@ impl Reader {
             Some(place) => (place.clone(), (*text).to_owned()),
             None => {
                 let place = self.document.header(key.0);
-                (
-                    place,
-                    format!("{text} (`{}` is left at its default)", path(*key)),
-                )
+                (place, format!("{text} (`{}` is left at its default)", path(*key)))
             }
         });
         let labels = labels.collect();
@@ -356,18 +308,8 @@ impl Reader {
 
     /// Suggests a similar key of the same table, or else the same key of other tables.
     fn unknown(&self, table: &str, key: &str, at: Place) -> Diagnostic {
-        let here: Vec<&str> = self
-            .known
-            .iter()
-            .filter(|k| k.0 == table)
-            .map(|k| k.1)
-            .collect();
-        let elsewhere: Vec<String> = self
-            .known
-            .iter()
-            .filter(|k| k.1 == key)
-            .map(|k| path(*k))
-            .collect();
+        let here: Vec<&str> = self.known.iter().filter(|k| k.0 == table).map(|k| k.1).collect();
+        let elsewhere: Vec<String> = self.known.iter().filter(|k| k.1 == key).map(|k| path(*k)).collect();
         let near = match nearest(key, here.iter().copied()) {
             Some(similar) => Some(path((table, similar))),
             None if elsewhere.is_empty() => None,
@@ -394,7 +336,5 @@ fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a 
     let scored = names
         .map(|name| (strsim::jaro_winkler(typed, name), name))
         .filter(|(score, _)| *score > 0.8);
-    scored
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }

@@ -67,12 +67,8 @@ fn check_geometry(spec: &MacroSpec, r: &mut Reader) {
 fn check_sign(spec: &MacroSpec, r: &mut Reader) {
     let digital = spec.weight.combine == WeightCombine::Digital;
     let unfit = match spec.weight.signed {
-        SignedScheme::MsbPolarity if digital => {
-            Some(("msb_polarity", "an analog merge of the weight bits"))
-        }
-        SignedScheme::TwosComplement if !digital => {
-            Some(("twos_complement", "`digital` combination"))
-        }
+        SignedScheme::MsbPolarity if digital => Some(("msb_polarity", "an analog merge of the weight bits")),
+        SignedScheme::TwosComplement if !digital => Some(("twos_complement", "`digital` combination")),
         SignedScheme::Xnor if !digital => Some(("xnor", "`digital` combination")),
         _ => None,
     };
@@ -80,7 +76,10 @@ fn check_sign(spec: &MacroSpec, r: &mut Reader) {
         r.conflict(
             "E0202",
             format!("the signed scheme `{scheme}` needs {needs}"),
-            &[(SIGNED, "this scheme"), (WEIGHT_COMBINE, "does not fit this combination")],
+            &[
+                (SIGNED, "this scheme"),
+                (WEIGHT_COMBINE, "does not fit this combination"),
+            ],
             "`msb_polarity` merges the bits on capacitors; `twos_complement` and `xnor` add their codes digitally; \
              `offset_binary` and `differential` do either",
         );
@@ -114,10 +113,7 @@ fn check_input(spec: &MacroSpec, r: &mut Reader) {
         r.conflict(
             "E0209",
             "an XNOR cell takes one input bit at a time".to_owned(),
-            &[
-                (CELL, "this cell"),
-                (INPUT_COMBINE, "applies several bits at once"),
-            ],
+            &[(CELL, "this cell"), (INPUT_COMBINE, "applies several bits at once")],
             "use `bitserial` or `serial_share`",
         );
     }
@@ -160,7 +156,10 @@ fn check_system(spec: &MacroSpec, r: &mut Reader) {
     if spec.system.instances > 0 && spec.system.duplicate > spec.system.instances {
         r.conflict(
             "E0207",
-            format!("{} copies of a layer cannot work at once on {} instances", spec.system.duplicate, spec.system.instances),
+            format!(
+                "{} copies of a layer cannot work at once on {} instances",
+                spec.system.duplicate, spec.system.instances
+            ),
             &[(DUPLICATE, "copies"), (INSTANCES, "instances")],
             "one instance works on one output position at a time; `instances = 0` takes as many as needed",
         );

@@ -3,9 +3,8 @@
 use super::reader::{Key, Reader};
 use crate::adc::{self, AdcSpec, Range};
 use crate::spec::{
-    AreaSpec, ArraySpec, Cell, EnergySpec, InputCombine, InputSpec, MacroSpec, Mapper, NoiseDraws,
-    NoiseSpec, SignedScheme, SystemSpec, Technology, TimingSpec, Topology, UnusedRows,
-    WeightCombine, WeightSpec,
+    AreaSpec, ArraySpec, Cell, EnergySpec, InputCombine, InputSpec, MacroSpec, Mapper, NoiseDraws, NoiseSpec,
+    SignedScheme, SystemSpec, Technology, TimingSpec, Topology, UnusedRows, WeightCombine, WeightSpec,
 };
 use crate::technology;
 use std::ops::RangeInclusive;
@@ -103,18 +102,11 @@ fn read_array(r: &mut Reader) -> ArraySpec {
         mismatch_pct: r.real(("array", "mismatch_pct"), 0.0, PERCENT),
         parasitic_ratio: r.real(("array", "parasitic_ratio"), 0.0, 0.0..=100.0),
         parasitic_fixed_ff: r.real(("array", "parasitic_fixed_ff"), 0.0, 0.0..=1e6),
-        parasitic_nonlinearity_per_v: r.real(
-            ("array", "parasitic_nonlinearity_per_v"),
-            0.0,
-            -1.0..=1.0,
-        ),
+        parasitic_nonlinearity_per_v: r.real(("array", "parasitic_nonlinearity_per_v"), 0.0, -1.0..=1.0),
         unused_rows: r.choice(
             ("array", "unused_rows"),
             Some(UnusedRows::Gated),
-            &[
-                ("gated", UnusedRows::Gated),
-                ("connected", UnusedRows::Connected),
-            ],
+            &[("gated", UnusedRows::Gated), ("connected", UnusedRows::Connected)],
         ),
     }
 }
@@ -139,19 +131,9 @@ fn read_input(r: &mut Reader) -> InputSpec {
         "serial_share",
     );
     let dac_bits = r.count(("input", "dac_bits"), Some(u64::from(bits)), BITS) as u32;
-    r.only_with(
-        kind == InputKind::Dac,
-        ("input", "dac_bits"),
-        combine,
-        "dac",
-    );
+    r.only_with(kind == InputKind::Dac, ("input", "dac_bits"), combine, "dac");
     let dac_mismatch_pct = r.real(("input", "dac_mismatch_pct"), 0.0, PERCENT);
-    r.only_with(
-        kind == InputKind::Dac,
-        ("input", "dac_mismatch_pct"),
-        combine,
-        "dac",
-    );
+    r.only_with(kind == InputKind::Dac, ("input", "dac_mismatch_pct"), combine, "dac");
     let combine = match kind {
         InputKind::BitSerial => InputCombine::BitSerial,
         InputKind::SerialShare => InputCombine::SerialShare {
@@ -193,12 +175,7 @@ fn read_weight(r: &mut Reader) -> WeightSpec {
         "binary_cap",
     );
     let node_parasitic = r.real(("weight", "node_parasitic"), 0.0, 0.0..=100.0);
-    r.only_with(
-        kind == WeightKind::C2c,
-        ("weight", "node_parasitic"),
-        combine,
-        "c2c",
-    );
+    r.only_with(kind == WeightKind::C2c, ("weight", "node_parasitic"), combine, "c2c");
     let (combine, natural_sign) = match kind {
         WeightKind::Digital => (WeightCombine::Digital, SignedScheme::TwosComplement),
         WeightKind::BinaryCap => (
@@ -227,21 +204,15 @@ fn read_weight(r: &mut Reader) -> WeightSpec {
             ("xnor", SignedScheme::Xnor),
         ],
     );
-    WeightSpec {
-        bits,
-        combine,
-        signed,
-    }
+    WeightSpec { bits, combine, signed }
 }
 
 fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
-    let kinds: Vec<(&str, &'static str)> =
-        adc::kinds().iter().map(|k| (k.name(), k.name())).collect();
+    let kinds: Vec<(&str, &'static str)> = adc::kinds().iter().map(|k| (k.name(), k.name())).collect();
     let kind = r.choice(("adc", "kind"), None, &kinds);
     let bits = r.count(("adc", "bits"), None, 1..=12) as u32;
     let unit_cap_ff = r.real(("adc", "unit_cap_ff"), 1.0, CAPACITOR_FF);
-    let (area_fixed_um2, area_per_unit_um2) =
-        technology::adc_area_um2(technology, kind, unit_cap_ff);
+    let (area_fixed_um2, area_per_unit_um2) = technology::adc_area_um2(technology, kind, unit_cap_ff);
     AdcSpec {
         kind,
         bits,
@@ -250,12 +221,7 @@ fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
         skip_bits: r.count(("adc", "skip_bits"), Some(0), 0..=12) as u32,
         unit_cap_ff,
         mismatch_pct: r.real(("adc", "mismatch_pct"), 0.0, PERCENT),
-        decision_fj: scaled(
-            r,
-            ("adc", "decision_fj"),
-            technology::decision_fj(technology),
-            scale,
-        ),
+        decision_fj: scaled(r, ("adc", "decision_fj"), technology::decision_fj(technology), scale),
         area_fixed_um2: r.real(("adc", "area_fixed_um2"), area_fixed_um2, COST),
         area_per_unit_um2: r.real(("adc", "area_per_unit_um2"), area_per_unit_um2, COST),
     }
@@ -273,12 +239,7 @@ fn read_range(r: &mut Reader) -> Range {
         ],
     );
     let sigmas = r.real(("adc", "clip_sigma"), 4.0, 0.1..=100.0);
-    r.only_with(
-        kind == RangeKind::Clip,
-        ("adc", "clip_sigma"),
-        range,
-        "clip",
-    );
+    r.only_with(kind == RangeKind::Clip, ("adc", "clip_sigma"), range, "clip");
     let percentile = r.real(("adc", "percentile"), 99.9, 50.0..=100.0);
     r.only_with(
         kind == RangeKind::Calibrated,
@@ -327,11 +288,7 @@ fn read_timing(r: &mut Reader) -> TimingSpec {
         clocks("multiply", 1),
         clocks("share", 1),
     );
-    let (sample, output, row_write) = (
-        clocks("sample", 1),
-        clocks("output", 1),
-        clocks("row_write", 1),
-    );
+    let (sample, output, row_write) = (clocks("sample", 1), clocks("output", 1), clocks("row_write", 1));
     TimingSpec {
         clock_mhz: r.real(("timing", "clock_mhz"), 100.0, 1e-3..=1e5),
         precharge,
@@ -355,11 +312,7 @@ fn energy_scale(r: &mut Reader, technology: &Technology) -> f64 {
 /// A stated energy, brought to the macro's supply; the default is already there.
 fn scaled(r: &mut Reader, key: Key, default: f64, scale: f64) -> f64 {
     let value = r.real(key, default, COST);
-    if r.is_given(key) {
-        value * scale
-    } else {
-        value
-    }
+    if r.is_given(key) { value * scale } else { value }
 }
 
 fn read_energy(r: &mut Reader, default: &EnergySpec, scale: f64) -> EnergySpec {
@@ -375,11 +328,7 @@ fn read_energy(r: &mut Reader, default: &EnergySpec, scale: f64) -> EnergySpec {
         fj("write_fj_per_bit", default.write_fj_per_bit),
     );
     EnergySpec {
-        cell_overhead_ff: r.real(
-            ("energy", "cell_overhead_ff"),
-            default.cell_overhead_ff,
-            COST,
-        ),
+        cell_overhead_ff: r.real(("energy", "cell_overhead_ff"), default.cell_overhead_ff, COST),
         wordline_ff_per_column: r.real(
             ("energy", "wordline_ff_per_column"),
             default.wordline_ff_per_column,
@@ -391,11 +340,7 @@ fn read_energy(r: &mut Reader, default: &EnergySpec, scale: f64) -> EnergySpec {
         control_fj_per_cell,
         buffer_fj_per_byte,
         write_fj_per_bit,
-        leakage_pw_per_cell: r.real(
-            ("energy", "leakage_pw_per_cell"),
-            default.leakage_pw_per_cell,
-            COST,
-        ),
+        leakage_pw_per_cell: r.real(("energy", "leakage_pw_per_cell"), default.leakage_pw_per_cell, COST),
     }
 }
 
@@ -403,11 +348,7 @@ fn read_area(r: &mut Reader, default: &AreaSpec) -> AreaSpec {
     AreaSpec {
         cell_f2: r.real(("area", "cell_f2"), default.cell_f2, COST),
         row_driver_um2: r.real(("area", "row_driver_um2"), default.row_driver_um2, COST),
-        column_digital_um2: r.real(
-            ("area", "column_digital_um2"),
-            default.column_digital_um2,
-            COST,
-        ),
+        column_digital_um2: r.real(("area", "column_digital_um2"), default.column_digital_um2, COST),
         other_um2: r.real(("area", "other_um2"), default.other_um2, COST),
     }
 }

@@ -21,10 +21,7 @@ fn the_fitted_column_is_within_tolerance() {
 
 #[test]
 fn what_is_not_asserted_says_why_and_is_really_outside() {
-    let open: Vec<CheckResult> = results()
-        .into_iter()
-        .filter(|r| r.not_asserted.is_some())
-        .collect();
+    let open: Vec<CheckResult> = results().into_iter().filter(|r| r.not_asserted.is_some()).collect();
     assert!(
         open.iter().all(|r| r.kind == Kind::Published),
         "a calibrated number must be met"
@@ -51,11 +48,7 @@ fn throughput_is_exact_without_any_fit() {
     for r in throughput {
         assert_eq!(r.first_principles, r.fitted);
         // 0.3 TOPS of Wang's table III has one digit.
-        let limit = if r.model == "wang-vlsi-2022" {
-            0.02
-        } else {
-            0.01
-        };
+        let limit = if r.model == "wang-vlsi-2022" { 0.02 } else { 0.01 };
         assert!(
             (r.fitted / r.published - 1.0).abs() < limit,
             "{} {}",
@@ -98,18 +91,11 @@ fn predictions_are_told_from_calibrations() {
 /// The three columns of every check as text, so that a change of the cost model shows what it does to all of them.
 #[test]
 fn the_three_columns() {
-    let mut text = String::from(
-        "published, then first principles / globally scaled / fitted over published\n",
-    );
+    let mut text = String::from("published, then first principles / globally scaled / fitted over published\n");
     for r in results() {
         let (p, ratio) = (r.published, |x: f64| x / r.published);
-        let columns =
-            [r.first_principles, r.globally_scaled, r.fitted].map(|x| format!("{:.3}", ratio(x)));
-        let asserted = if r.not_asserted.is_some() {
-            ", not asserted"
-        } else {
-            ""
-        };
+        let columns = [r.first_principles, r.globally_scaled, r.fitted].map(|x| format!("{:.3}", ratio(x)));
+        let asserted = if r.not_asserted.is_some() { ", not asserted" } else { "" };
         text += &format!(
             "{} {} [{}] {p} {}: {}{asserted}\n",
             r.model,

@@ -2,9 +2,7 @@
 
 use crate::bundled;
 use farad_core::EventCounts;
-use farad_hw::cost::{
-    Energy, area, conversion_j, couple_array_j, energy, full_use, peak, share_array_j,
-};
+use farad_hw::cost::{Energy, area, conversion_j, couple_array_j, energy, full_use, peak, share_array_j};
 use farad_hw::{limits, models, timing};
 use proptest::prelude::*;
 
@@ -57,32 +55,17 @@ fn adc_bits_move_energy_cycles_and_area_through_the_adc_alone() {
         let at = |spec: &_| energy(spec, &full_use(spec, 0.5, 0.5), 1e-6, 1);
         let (e_few, e_many) = (at(&few), at(&many));
         assert!(e_few.adc_j < e_many.adc_j);
-        assert_eq!(
-            Energy {
-                adc_j: 0.0,
-                ..e_few
-            },
-            Energy {
-                adc_j: 0.0,
-                ..e_many
-            }
-        );
+        assert_eq!(Energy { adc_j: 0.0, ..e_few }, Energy { adc_j: 0.0, ..e_many });
         let (a_few, a_many) = (area(&few), area(&many));
         assert!(a_few.adc_um2 < a_many.adc_um2);
         assert!(close(
             a_few.total_um2() - a_few.adc_um2,
             a_many.total_um2() - a_many.adc_um2
         ));
-        let (t_few, t_many) = (
-            timing::evaluation_timing(&few),
-            timing::evaluation_timing(&many),
-        );
+        let (t_few, t_many) = (timing::evaluation_timing(&few), timing::evaluation_timing(&many));
         assert_eq!(t_few.array_clocks, t_many.array_clocks);
         // A flash decides once, whatever its bits.
-        assert_eq!(
-            t_few.adc_clocks < t_many.adc_clocks,
-            few.adc.model().is_successive()
-        );
+        assert_eq!(t_few.adc_clocks < t_many.adc_clocks, few.adc.model().is_successive());
     }
 }
 
@@ -111,10 +94,7 @@ fn skipped_conversions_are_cheaper_by_what_they_skip() {
 fn no_events_cost_nothing_but_time() {
     for model in models::list() {
         let spec = bundled(model.name, &[]);
-        assert_eq!(
-            energy(&spec, &EventCounts::default(), 0.0, 3),
-            Energy::default()
-        );
+        assert_eq!(energy(&spec, &EventCounts::default(), 0.0, 3), Energy::default());
         let idle = energy(&spec, &EventCounts::default(), 1e-3, 2);
         let cells = (spec.array.rows * spec.array.columns * spec.system.depth) as f64;
         assert!(close(
@@ -134,14 +114,8 @@ fn buffers_and_weights_cost_when_they_move() {
         ..Default::default()
     };
     let e = energy(&spec, &events, 0.0, 1);
-    assert!(close(
-        e.buffer_j,
-        40.0 * spec.energy.buffer_fj_per_byte * 1e-15
-    ));
-    assert!(close(
-        e.weight_load_j,
-        100.0 * spec.energy.write_fj_per_bit * 1e-15
-    ));
+    assert!(close(e.buffer_j, 40.0 * spec.energy.buffer_fj_per_byte * 1e-15));
+    assert!(close(e.weight_load_j, 100.0 * spec.energy.write_fj_per_bit * 1e-15));
     assert!(close(e.total_j(), e.buffer_j + e.weight_load_j));
 }
 
@@ -153,11 +127,7 @@ fn the_adc_share_is_that_of_published_macros() {
         let e = energy(&spec, &full_use(&spec, 0.5, 0.5), timing::mvm_s(&spec), 1);
         let share_pct = 100.0 * e.adc_j / (e.adc_j + e.array_j + e.driver_j);
         let rounded = (share_pct * 10.0).round() / 10.0;
-        assert!(
-            (15.6..=61.2).contains(&rounded),
-            "{}: {share_pct}",
-            model.name
-        );
+        assert!((15.6..=61.2).contains(&rounded), "{}: {share_pct}", model.name);
     }
 }
 
@@ -186,10 +156,7 @@ fn sinangil_s_energy_rises_with_the_output() {
     let spec = bundled("sinangil-jssc-2021", &[]);
     let at = |code: f64| energy(&spec, &full_use(&spec, code / 15.0, 1.0), 0.0, 1).total_j();
     let rise = at(15.0) / at(0.0);
-    assert!(
-        (2.0..2.4).contains(&rise),
-        "published: 7.80 / 3.36 = 2.3; here {rise}"
-    );
+    assert!((2.0..2.4).contains(&rise), "published: 7.80 / 3.36 = 2.3; here {rise}");
 }
 
 /// Andrulis's regression over published ADCs, as an outside opinion on the node defaults: energy of an 8-bit conversion in pJ,
@@ -204,10 +171,7 @@ fn the_default_adc_is_within_the_spread_of_published_ones() {
     };
     for (node, known) in [("65", 6.49), ("40", 2.61), ("28", 1.33)] {
         let regression = regression_pj(node.parse().expect("a number"));
-        assert!(
-            (regression / known - 1.0).abs() < 0.005,
-            "{regression} {known}"
-        );
+        assert!((regression / known - 1.0).abs() < 0.005, "{regression} {known}");
         let text = "name = 'm'\n[array]\nrows = 128\ncolumns = 64\n[adc]\nkind = 'sar_conventional'\nbits = 8\n";
         let spec = farad_hw::schema::parse("m", text, &crate::set(&[("technology.node_nm", node)]))
             .unwrap_or_else(|e| panic!("{e}"));
@@ -225,8 +189,8 @@ fn physical_limits() {
 }
 
 fn any_events() -> impl Strategy<Value = EventCounts> {
-    (prop::array::uniform8(0_u64..1_000_000), 1_u64..1000).prop_map(
-        |([a, b, c, d, e, f, g, h], evaluations)| EventCounts {
+    (prop::array::uniform8(0_u64..1_000_000), 1_u64..1000).prop_map(|([a, b, c, d, e, f, g, h], evaluations)| {
+        EventCounts {
             conversions: a,
             column_evaluations: evaluations,
             cells_connected: b + c,
@@ -237,8 +201,8 @@ fn any_events() -> impl Strategy<Value = EventCounts> {
             accumulations: g,
             outputs: h,
             ..EventCounts::default()
-        },
-    )
+        }
+    })
 }
 
 proptest! {

@@ -37,10 +37,6 @@ fn expected(name: &str, text: &str) {
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         std::fs::write(&path, text).expect("write");
     } else {
-        assert_eq!(
-            text,
-            std::fs::read_to_string(&path).expect("expected text"),
-            "{name}"
-        );
+        assert_eq!(text, std::fs::read_to_string(&path).expect("expected text"), "{name}");
     }
 }

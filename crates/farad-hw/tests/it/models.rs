@@ -48,10 +48,7 @@ fn the_target_macro_is_what_the_paper_says() {
         (spec.technology.node_nm, spec.input.bits, spec.weight.bits),
         (40.0, 8, 8)
     );
-    assert!(matches!(
-        spec.weight.combine,
-        WeightCombine::BinaryCap { .. }
-    ));
+    assert!(matches!(spec.weight.combine, WeightCombine::BinaryCap { .. }));
     assert_eq!(spec.weight.signed, SignedScheme::MsbPolarity);
     assert_eq!(spec.input.combine, InputCombine::BitSerial);
     assert_eq!(
@@ -60,10 +57,7 @@ fn the_target_macro_is_what_the_paper_says() {
     );
     assert_eq!(spec.adc.range, Range::Clip { sigmas: 4.0 });
     assert_eq!(spec.array.unused_rows, UnusedRows::Gated);
-    assert_eq!(
-        (spec.array.rows, spec.outputs(), spec.adcs()),
-        (128, 32, 32)
-    );
+    assert_eq!((spec.array.rows, spec.outputs(), spec.adcs()), (128, 32, 32));
 }
 
 #[test]

@@ -10,9 +10,7 @@ fn exercise(answer: Result<MacroSpec, Diagnostics>) {
     match answer {
         Ok(spec) => {
             let peak = cost::peak(&spec, 0.5, 0.5);
-            assert!(
-                !peak.tops.is_nan() && !peak.tops_per_watt.is_nan() && !peak.tops_per_mm2.is_nan()
-            );
+            assert!(!peak.tops.is_nan() && !peak.tops_per_watt.is_nan() && !peak.tops_per_mm2.is_nan());
             assert!(timing::mvm_clocks(&spec) > 0);
             assert!(spec.outputs() > 0 && spec.adcs() > 0);
         }
@@ -23,10 +21,7 @@ fn exercise(answer: Result<MacroSpec, Diagnostics>) {
                 assert!(!problem.labels.is_empty());
                 for (place, _) in &problem.labels {
                     assert!(
-                        problems.sources[place.source]
-                            .text
-                            .get(place.span())
-                            .is_some(),
+                        problems.sources[place.source].text.get(place.span()).is_some(),
                         "{place:?}"
                     );
                 }

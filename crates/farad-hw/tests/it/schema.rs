@@ -2,13 +2,10 @@
 
 use crate::{bundled, set};
 use farad_hw::adc::Range;
-use farad_hw::spec::{
-    InputCombine, Mapper, NoiseDraws, SignedScheme, Topology, UnusedRows, WeightCombine,
-};
+use farad_hw::spec::{InputCombine, Mapper, NoiseDraws, SignedScheme, Topology, UnusedRows, WeightCombine};
 use farad_hw::{models, schema, technology};
 
-const SMALLEST: &str =
-    "name = 'm'\n[array]\nrows = 128\ncolumns = 64\n[adc]\nkind = 'sar_monotonic'\nbits = 8\n";
+const SMALLEST: &str = "name = 'm'\n[array]\nrows = 128\ncolumns = 64\n[adc]\nkind = 'sar_monotonic'\nbits = 8\n";
 
 #[test]
 fn five_keys_are_enough_and_the_rest_is_ideal() {
@@ -17,14 +14,8 @@ fn five_keys_are_enough_and_the_rest_is_ideal() {
     assert_eq!(spec.array.parasitic_ratio, 0.0);
     assert_eq!(spec.array.topology, Topology::Share);
     assert_eq!(spec.array.unused_rows, UnusedRows::Gated);
-    assert_eq!(
-        (spec.input.bits, spec.input.combine),
-        (8, InputCombine::BitSerial)
-    );
-    assert_eq!(
-        (spec.weight.bits, spec.weight.combine),
-        (8, WeightCombine::Digital)
-    );
+    assert_eq!((spec.input.bits, spec.input.combine), (8, InputCombine::BitSerial));
+    assert_eq!((spec.weight.bits, spec.weight.combine), (8, WeightCombine::Digital));
     assert_eq!(spec.weight.signed, SignedScheme::TwosComplement);
     assert_eq!(
         (spec.adc.range, spec.adc.mismatch_pct, spec.adc.skip_bits),
@@ -51,20 +42,15 @@ fn five_keys_are_enough_and_the_rest_is_ideal() {
 #[test]
 fn costs_that_are_not_stated_are_the_node_s_and_not_zero() {
     let spec = schema::parse("m.toml", SMALLEST, &[]).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(
-        spec.energy,
-        technology::energy(&spec.technology, spec.input.combine)
-    );
+    assert_eq!(spec.energy, technology::energy(&spec.technology, spec.input.combine));
     assert_eq!(spec.area, technology::area(&spec.technology, 1.0));
-    assert!(
-        spec.energy.accumulator_fj > 0.0 && spec.adc.decision_fj > 0.0 && spec.area.cell_f2 > 0.0
-    );
+    assert!(spec.energy.accumulator_fj > 0.0 && spec.adc.decision_fj > 0.0 && spec.area.cell_f2 > 0.0);
 }
 
 #[test]
 fn the_sign_follows_the_merge_unless_it_is_stated() {
-    let merged = schema::parse("m.toml", SMALLEST, &set(&[("weight.combine", "c2c")]))
-        .unwrap_or_else(|e| panic!("{e}"));
+    let merged =
+        schema::parse("m.toml", SMALLEST, &set(&[("weight.combine", "c2c")])).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(merged.weight.signed, SignedScheme::MsbPolarity);
 }
 
@@ -81,10 +67,7 @@ fn parameters_of_choices_arrive() {
         ("adc.percentile", "99"),
     ];
     let spec = schema::parse("m.toml", SMALLEST, &set(&pairs)).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(
-        spec.input.combine,
-        InputCombine::SerialShare { mismatch_pct: 0.5 }
-    );
+    assert_eq!(spec.input.combine, InputCombine::SerialShare { mismatch_pct: 0.5 });
     assert_eq!(
         spec.weight.combine,
         WeightCombine::BinaryCap {
@@ -172,9 +155,7 @@ fn every_key_is_in_the_reference() {
     let list_after = |key: &str| {
         let problems = schema::parse("m", SMALLEST, &set(&[(key, "1")])).expect_err("nonsense");
         let help = problems.list[0].help.clone().expect("lists what there is");
-        let names = help
-            .strip_prefix("there are: ")
-            .expect("nothing is similar");
+        let names = help.strip_prefix("there are: ").expect("nothing is similar");
         names.split(", ").map(str::to_owned).collect::<Vec<_>>()
     };
     let mut keys = 0;

@@ -1,9 +1,7 @@
 //! Clocks, counted by hand.
 
 use crate::bundled;
-use farad_hw::timing::{
-    EvaluationTiming, evaluation_timing, mvm_clocks, mvm_s, planes_per_evaluation,
-};
+use farad_hw::timing::{EvaluationTiming, evaluation_timing, mvm_clocks, mvm_s, planes_per_evaluation};
 
 #[test]
 fn pipelined_planes_hide_the_array_behind_the_adc() {
@@ -19,10 +17,7 @@ fn pipelined_planes_hide_the_array_behind_the_adc() {
 
 #[test]
 fn without_a_pipeline_stages_add_up() {
-    let spec = bundled(
-        "ncku-charge-redistribution",
-        &[("timing.pipelined", "false")],
-    );
+    let spec = bundled("ncku-charge-redistribution", &[("timing.pipelined", "false")]);
     assert_eq!(mvm_clocks(&spec), 8 * (5 + 10) + 1);
 }
 
@@ -36,10 +31,7 @@ fn a_slow_array_hides_the_adc() {
 fn planes_merged_on_capacitors_convert_once() {
     let spec = bundled(
         "ncku-charge-redistribution",
-        &[
-            ("input.combine", "serial_share"),
-            ("timing.pipelined", "false"),
-        ],
+        &[("input.combine", "serial_share"), ("timing.pipelined", "false")],
     );
     assert_eq!(planes_per_evaluation(&spec), 8);
     // Eight planes of six array clocks (one more sharing step), one conversion.
@@ -48,10 +40,7 @@ fn planes_merged_on_capacitors_convert_once() {
 
 #[test]
 fn columns_that_share_an_adc_wait_for_it() {
-    let spec = bundled(
-        "ncku-charge-redistribution",
-        &[("adc.columns_per_adc", "4")],
-    );
+    let spec = bundled("ncku-charge-redistribution", &[("adc.columns_per_adc", "4")]);
     assert_eq!(spec.adcs(), 8);
     assert_eq!(evaluation_timing(&spec).adc_clocks, 40);
 }
@@ -59,10 +48,7 @@ fn columns_that_share_an_adc_wait_for_it() {
 #[test]
 fn a_row_dac_takes_as_many_evaluations_as_it_has_to() {
     assert_eq!(mvm_clocks(&bundled("lee-vlsi-2021", &[])), 48);
-    assert_eq!(
-        mvm_clocks(&bundled("lee-vlsi-2021", &[("input.bits", "8")])),
-        2 * 48
-    );
+    assert_eq!(mvm_clocks(&bundled("lee-vlsi-2021", &[("input.bits", "8")])), 2 * 48);
 }
 
 /// 54 clocks per plane and 25 ns per clock (Jia et al., JSSC 2020).

@@ -5,8 +5,8 @@ use farad_core::MacShape;
 use farad_hw::MacroSpec;
 use farad_hw::spec::{Mapper, SignedScheme, UnusedRows, WeightCombine};
 use farad_map::{
-    Cells, LayerSchedule, MapError, Mapping, Phase, Segment, Totals, UtilizationLoss, events, map,
-    schedule, static_events, totals,
+    Cells, LayerSchedule, MapError, Mapping, Phase, Segment, Totals, UtilizationLoss, events, map, schedule,
+    static_events, totals,
 };
 use farad_net::MacLayer;
 
@@ -32,9 +32,7 @@ fn run(spec: &MacroSpec, layers: &[MacLayer]) -> (Mapping, Vec<LayerSchedule>, T
 /// tiles, and of `positions * ceil(9 C_in / rows) * 8 C_out` conversions for a plane, computed by a separate script.
 #[test]
 fn vgg16_tiles_utilization_and_conversions() {
-    let full = [
-        64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512,
-    ];
+    let full = [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512];
     let pruned = [32, 64, 112, 128, 112, 112, 96, 80, 16, 32, 32, 48, 32];
     for (widths, rows, columns, tiles, utilization, conversions_per_plane) in [
         (full, 128, 128, 7192, 0.9987, 20_381_696),
@@ -53,14 +51,8 @@ fn vgg16_tiles_utilization_and_conversions() {
         );
     }
     let layers = vgg16(pruned);
-    assert_eq!(
-        layers.iter().map(|l| l.shape.macs()).sum::<u64>(),
-        92_491_776
-    );
-    assert_eq!(
-        layers.iter().map(|l| l.shape.params()).sum::<u64>(),
-        673_632
-    );
+    assert_eq!(layers.iter().map(|l| l.shape.macs()).sum::<u64>(), 92_491_776);
+    assert_eq!(layers.iter().map(|l| l.shape.params()).sum::<u64>(), 673_632);
 }
 
 /// One conversion per 8-bit weight and input plane instead of eight: an eighth of the table above.
@@ -72,10 +64,7 @@ fn merged_weight_bits_convert_once() {
         mismatch_pct: 0.0,
         switch_parasitic: 0.0,
     };
-    let (.., totals) = run(
-        &spec,
-        &vgg16([32, 64, 112, 128, 112, 112, 96, 80, 16, 32, 32, 48, 32]),
-    );
+    let (.., totals) = run(&spec, &vgg16([32, 64, 112, 128, 112, 112, 96, 80, 16, 32, 32, 48, 32]));
     assert_eq!(totals.conversions, 6_551_040);
 }
 
@@ -88,42 +77,27 @@ fn first_layer_by_hand() {
     let layers = [conv(3, 3, 16, 32, 1)];
     let (mapping, schedules, _) = run(&spec, &layers);
     let s = &schedules[0];
-    assert_eq!(
-        (s.tiles, s.instances, s.rows_used, s.columns_used),
-        (1, 1, 27, 128)
-    );
+    assert_eq!((s.tiles, s.instances, s.rows_used, s.columns_used), (1, 1, 27, 128));
     let lost = UtilizationLoss {
         rows_unused: (128 - 27) * 128,
         columns_unused: 128 * 128,
         columns_leftover: 128 * 4,
         block_diagonal_zero: 0,
     };
-    assert_eq!(
-        s.cells,
-        Cells {
-            used: 27 * 128,
-            lost
-        }
-    );
+    assert_eq!(s.cells, Cells { used: 27 * 128, lost });
     assert_eq!((s.cycles, s.reload_cycles), (1024 * 77, 0));
     assert_eq!(s.latency_s, 1024.0 * 77.0 / 100e6);
     assert_eq!(s.evaluations, 1024 * 8);
 
     let e = static_events(&spec, &layers[0], &mapping.layers[0]);
     assert_eq!((e.images, e.outputs), (1, 1024 * 16));
-    assert_eq!(
-        (e.conversions, e.accumulations),
-        (1024 * 8 * 128, 1024 * 8 * 128)
-    );
+    assert_eq!((e.conversions, e.accumulations), (1024 * 8 * 128, 1024 * 8 * 128));
     assert_eq!(
         (e.column_evaluations, e.cells_connected),
         (1024 * 8 * 128, 1024 * 8 * 128 * 128)
     );
     assert_eq!(e.rows_driven, 1024 * 8 * 27);
-    assert_eq!(
-        (e.buffer_read_bytes, e.buffer_write_bytes),
-        (1024 * 27, 1024 * 16)
-    );
+    assert_eq!((e.buffer_read_bytes, e.buffer_write_bytes), (1024 * 27, 1024 * 16));
     assert_eq!(e.weight_bits_written, 0);
 
     spec.array.unused_rows = UnusedRows::Gated;
@@ -148,12 +122,7 @@ fn resnet20_tiles() {
     layers.push(layer(MacShape::dense(64, 10)));
     let (mapping, schedules, totals) = run(&macro_of(128, 256), &layers);
     let tiles: Vec<usize> = schedules.iter().map(|s| s.tiles).collect();
-    assert_eq!(
-        tiles,
-        [
-            1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 6, 10, 10, 10, 10, 10, 1
-        ]
-    );
+    assert_eq!(tiles, [1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 6, 10, 10, 10, 10, 10, 1]);
     assert_eq!((totals.tiles, mapping.instances), (87, 87));
     // Every layer's tiles run at once: positions x 77 clocks.
     assert_eq!(totals.cycles, 77 * (7 * 1024 + 6 * 256 + 6 * 64 + 1));
@@ -184,10 +153,7 @@ fn depthwise_is_packed_block_diagonally() {
     assert_eq!(tiles[3].rows(), 18);
     assert_eq!(schedules[0].cells.used, 44 * 9 * 8);
     // 13 of 14 blocks of a row are zero, 1 of 2 in the last tile.
-    assert_eq!(
-        schedules[0].cells.lost.block_diagonal_zero,
-        (3 * 126 * 13 + 18) * 8
-    );
+    assert_eq!(schedules[0].cells.lost.block_diagonal_zero, (3 * 126 * 13 + 18) * 8);
 }
 
 /// Tap by tap, one row per group: now the 32 outputs are what limits a tile (32 and 12 groups), in 9 parts each.
@@ -246,16 +212,10 @@ fn copies_split_the_positions() {
     let (mapping, schedules, _) = run(&spec, &layers);
     let tiles = &mapping.layers[0].tiles;
     assert_eq!(
-        tiles
-            .iter()
-            .map(|t| t.positions.clone())
-            .collect::<Vec<_>>(),
+        tiles.iter().map(|t| t.positions.clone()).collect::<Vec<_>>(),
         [0..4, 4..7, 7..10]
     );
-    assert_eq!(
-        tiles.iter().map(|t| t.instance).collect::<Vec<_>>(),
-        [0, 1, 2]
-    );
+    assert_eq!(tiles.iter().map(|t| t.instance).collect::<Vec<_>>(), [0, 1, 2]);
     assert_eq!(schedules[0].cycles, 4 * 77);
     // A copy that would wait for another is not made: two instances, two copies.
     spec.system.instances = 2;
@@ -290,10 +250,7 @@ fn tiles_beyond_the_weight_sets_are_reloaded() {
         (schedules[0].cycles, schedules[0].reload_cycles),
         ((128 + 88) * 20 + 3 * 77, (128 + 88) * 20)
     );
-    assert_eq!(
-        (schedules[1].cycles, schedules[1].reload_cycles),
-        (8 * 20 + 77, 8 * 20)
-    );
+    assert_eq!((schedules[1].cycles, schedules[1].reload_cycles), (8 * 20 + 77, 8 * 20));
     assert_eq!(totals.cycles, schedules[0].cycles + schedules[1].cycles);
     assert!((schedules[0].busy_s * 100e6 - f64::from((128 + 88 + 128) * 20 + 5 * 77)).abs() < 1e-6);
     let written = static_events(&spec, &layers[0], &mapping.layers[0]).weight_bits_written;
@@ -308,13 +265,7 @@ fn resident_networks_fill_the_weight_sets() {
     let dense = |inputs| layer(MacShape::dense(inputs, 8));
     let (mapping, schedules, _) = run(&spec, &[dense(100), dense(300), dense(100), dense(100)]);
     assert_eq!(mapping.instances, 3);
-    assert!(
-        mapping
-            .layers
-            .iter()
-            .flat_map(|l| &l.tiles)
-            .all(|t| t.resident)
-    );
+    assert!(mapping.layers.iter().flat_map(|l| &l.tiles).all(|t| t.resident));
     assert!(schedules.iter().all(|s| s.cycles == 77));
 }
 
@@ -405,10 +356,7 @@ fn impossible_cases_name_the_layer() {
         error(&differential, &lowest),
         "layer `conv3x16`: a weight is -128, the macro stores -127 to 127"
     );
-    assert_eq!(
-        map(&macro_of(0, 256), &layers),
-        Err(MapError::EmptyMacro("rows"))
-    );
+    assert_eq!(map(&macro_of(0, 256), &layers), Err(MapError::EmptyMacro("rows")));
     assert_eq!(
         error(&macro_of(128, 256), &[conv(3, 10, 16, 8, 3)]),
         "layer `conv10x16`: its groups do not divide its channels"

@@ -39,13 +39,7 @@ pub(crate) fn layer(shape: MacShape) -> MacLayer {
 }
 
 /// A square convolution with `size` x `size` output pixels, stride 1, same padding.
-pub(crate) fn conv(
-    kernel: usize,
-    in_c: usize,
-    out_c: usize,
-    size: usize,
-    groups: usize,
-) -> MacLayer {
+pub(crate) fn conv(kernel: usize, in_c: usize, out_c: usize, size: usize, groups: usize) -> MacLayer {
     layer(MacShape {
         in_h: size,
         in_w: size,

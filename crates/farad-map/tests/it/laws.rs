@@ -64,11 +64,8 @@ fn any_layer() -> impl Strategy<Value = MacLayer> {
     let channels = prop::sample::select(vec![1, 3, 44, 200, 256, 300, 511]);
     let dense = (kernel.clone(), channels, 1usize..80, 1usize..4)
         .prop_map(|(kernel, in_c, out_c, size)| conv(kernel, in_c, out_c, size, 1));
-    let grouped = (kernel, 1usize..40, 1usize..8, 1usize..8, 1usize..4).prop_map(
-        |(kernel, groups, in_c, out_c, size)| {
-            conv(kernel, groups * in_c, groups * out_c, size, groups)
-        },
-    );
+    let grouped = (kernel, 1usize..40, 1usize..8, 1usize..8, 1usize..4)
+        .prop_map(|(kernel, groups, in_c, out_c, size)| conv(kernel, groups * in_c, groups * out_c, size, groups));
     prop_oneof![dense, grouped]
 }
 

@@ -106,6 +106,12 @@ impl<'a> Importer<'a> {
         let (&[scale], zero) = (raw.scale.as_slice(), raw.zero.first().copied().unwrap_or(0)) else {
             return Err(not_quantised(raw, "it has no single scale"));
         };
+        if !(scale.is_finite() && scale > 0.0) {
+            return Err(NetError::tensor(
+                &raw.name,
+                format!("scale {scale} is not a positive number"),
+            ));
+        }
         let zero = u8::try_from(zero.saturating_add(i64::from(origin)))
             .map_err(|_| NetError::tensor(&raw.name, format!("zero point {zero} out of range")))?;
         Ok(Quantiser {

@@ -45,7 +45,12 @@ fn macros() -> impl Strategy<Value = String> {
         prop_oneof![Just("share"), Just("couple")],
         prop_oneof![Just("im2col"), Just("tap_split")],
     );
-    let more = (1u32..=10, 1usize..=3, any::<bool>(), prop_oneof![3 => Just("full"), 1 => Just("clip"), 1 => Just("calibrated")]);
+    let more = (
+        1u32..=10,
+        1usize..=3,
+        any::<bool>(),
+        prop_oneof![3 => Just("full"), 1 => Just("clip"), 1 => Just("calibrated")],
+    );
     (weights, inputs, adcs, noise, array, more).prop_map(
         |(weights, inputs, adc, noise, (rows, unused, mismatch, topology, mapper), (bits, sharing, calibrated, range))| {
             let noise = if noise.contains("per_decision") && !adc.contains("sar") { "" } else { noise };
@@ -123,14 +128,20 @@ fn fast_equals_reference_on_xnor_cells() {
     let x = activations(&layer, 4, 10);
     let (expected, events) = run(&spec, &layer, None, EngineKind::Reference, 2, &x, 4);
     for &isa in Isa::available() {
-        assert_eq!(run(&spec, &layer, None, EngineKind::Fast(isa), 2, &x, 3), (expected.clone(), events.clone()));
+        assert_eq!(
+            run(&spec, &layer, None, EngineKind::Fast(isa), 2, &x, 3),
+            (expected.clone(), events.clone())
+        );
     }
 }
 
 /// Chips differ, a chip is always the same, and noise follows the picture's index.
 #[test]
 fn a_chip_is_a_seed() {
-    let spec = farad_hw::models::find("ncku-charge-redistribution").unwrap().spec(&[]).unwrap();
+    let spec = farad_hw::models::find("ncku-charge-redistribution")
+        .unwrap()
+        .spec(&[])
+        .unwrap();
     let layer = layer(20, 8, 3, 4, 1, 3);
     let x = activations(&layer, 2, 4);
     let on = |chip| run(&spec, &layer, None, EngineKind::Fast(Isa::detect()), chip, &x, 2).0;

@@ -11,7 +11,10 @@ pub(crate) struct Bytes(pub u64);
 
 impl Bytes {
     pub(crate) fn next(&mut self) -> u8 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 56) as u8
     }
 }
@@ -87,7 +90,10 @@ pub(crate) fn run(
         let end = (start + batch).min(images);
         // Dataset indices need not start at zero.
         let ids: Vec<u32> = (start..end).map(|i| 1000 + i as u32).collect();
-        let activations = Activations { data: &x[start * image_len..end * image_len], images: &ids };
+        let activations = Activations {
+            data: &x[start * image_len..end * image_len],
+            images: &ids,
+        };
         let mut session = chip.session();
         session.accumulate(0, layer, activations, &mut out[start * out_len..end * out_len]);
         probes.push(session.into_probes());

@@ -5,7 +5,9 @@ use farad_sim::{EngineKind, Isa};
 use proptest::prelude::*;
 
 fn engines() -> impl Iterator<Item = EngineKind> {
-    [EngineKind::Reference].into_iter().chain(Isa::available().iter().map(|&isa| EngineKind::Fast(isa)))
+    [EngineKind::Reference]
+        .into_iter()
+        .chain(Isa::available().iter().map(|&isa| EngineKind::Fast(isa)))
 }
 
 proptest! {
