@@ -15,11 +15,8 @@ pub enum NetError {
         source: std::io::Error,
     },
     /// The bytes are neither a TFLite flatbuffer nor an ONNX model.
-    #[error("{name}: neither a TFLite flatbuffer nor an ONNX model")]
-    UnknownFormat {
-        /// Name of the file.
-        name: String,
-    },
+    #[error("neither a TFLite flatbuffer nor an ONNX model")]
+    UnknownFormat,
     /// The container is damaged.
     #[error("damaged file, at byte {offset}: {what}")]
     Malformed {

@@ -77,7 +77,7 @@ pub struct NodeInfo {
     pub macs: u64,
     /// [`bops`](fn@crate::bops).
     pub bops: u64,
-    /// [`bops_uniq`](crate::bops_uniq).
+    /// [`bops_uniq`].
     pub bops_uniq: u64,
 }
 
@@ -122,7 +122,7 @@ impl Network {
         } else if onnx::is_onnx(bytes) {
             onnx::import(bytes)?
         } else {
-            return Err(NetError::UnknownFormat { name: name.to_owned() });
+            return Err(NetError::UnknownFormat);
         };
         let Imported {
             builder,
@@ -345,7 +345,7 @@ impl Network {
         self.layers.iter().map(bops).sum()
     }
 
-    /// [`bops_uniq`](crate::bops_uniq) of one image, all layers.
+    /// [`bops_uniq`] of one image, all layers.
     #[must_use]
     pub fn bops_uniq(&self) -> u64 {
         self.layers.iter().map(bops_uniq).sum()
