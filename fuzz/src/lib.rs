@@ -15,7 +15,9 @@ const RUN_PIXELS: usize = 1 << 16;
 
 /// Imports a network, and runs one picture if it was accepted and is small.
 pub fn network(bytes: &[u8]) {
-    let Ok(network) = Network::parse("fuzz", bytes) else { return };
+    let Ok(network) = Network::parse("fuzz", bytes) else {
+        return;
+    };
     let pixels: usize = network.input_shape().iter().product();
     if network.macs() <= RUN_MACS && pixels <= RUN_PIXELS {
         let logits = network.run(&vec![7; pixels], &[0], &mut ExactEngine);
