@@ -337,12 +337,6 @@ impl MacroSpec {
         }
     }
 
-    /// Conversions that one ADC does for one evaluation: physical columns (digital) or outputs (merged) per ADC.
-    #[must_use]
-    pub fn conversions_per_adc(&self) -> usize {
-        self.adc.columns_per_adc
-    }
-
     /// ADCs of the macro.
     #[must_use]
     pub fn adcs(&self) -> usize {

@@ -56,9 +56,19 @@ fn transfer(gain: f32) -> Transfer {
     }
 }
 
+/// All blocks through one slot: charge, then ADC.
+fn convert(isa: Isa, column: &Column, x: &Packed, slot: &Slot) {
+    let mut q = [Charges::default(); BLOCKS];
+    let mut sums = [Lanes::default(); BLOCKS];
+    for (block, q) in q.iter_mut().enumerate() {
+        charges(isa, column, x, block, q);
+    }
+    convert_planes(isa, slot, &[LaneIds::default(); BLOCKS], &q, &mut sums, None);
+    black_box(sums);
+}
+
 fn bench(c: &mut Criterion) {
     let adc = adc();
-    let ids = [LaneIds::default(); BLOCKS];
     for &isa in Isa::available() {
         let mut group = c.benchmark_group(isa.name());
         group.throughput(Throughput::Elements((BLOCKS * SLOTS * LANES * 8) as u64));
@@ -94,13 +104,7 @@ fn bench(c: &mut Criterion) {
                         adc: &adc,
                         noise: Some(&noise),
                     };
-                    let mut q = [Charges::default(); BLOCKS];
-                    let mut sums = [Lanes::default(); BLOCKS];
-                    for (block, q) in q.iter_mut().enumerate() {
-                        charges(isa, column, &x, block, q);
-                    }
-                    convert_planes(isa, &slot, &ids, &q, &mut sums, None);
-                    black_box(sums);
+                    convert(isa, column, &x, &slot);
                 }
             });
         });
@@ -135,13 +139,7 @@ fn bench(c: &mut Criterion) {
                             adc: &adc,
                             noise: noisy.then_some(&noise),
                         };
-                        let mut q = [Charges::default(); BLOCKS];
-                        let mut sums = [Lanes::default(); BLOCKS];
-                        for (block, q) in q.iter_mut().enumerate() {
-                            charges(isa, column, &x, block, q);
-                        }
-                        convert_planes(isa, &slot, &ids, &q, &mut sums, None);
-                        black_box(sums);
+                        convert(isa, column, &x, &slot);
                     }
                 });
             });

@@ -3,7 +3,7 @@
 
 use super::{CountTable, GROUP, Inputs, LANES, LaneIds, Lanes, Noise, Slot};
 use crate::charge::Charges;
-use farad_core::axis::{Transfer, lsb_log2};
+use farad_core::axis::{Transfer, half_range, lsb_log2};
 use farad_core::normal::quantile_table;
 use farad_core::philox::{M0, M1};
 use std::arch::x86_64::*;
@@ -198,7 +198,7 @@ fn add_noise(noise: &Noise, bits: u32, draws: &[__m512i; 4], v: [__m512i; 4]) ->
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vnni")]
 fn codes_to_sums(slot: &Slot, v: [__m512i; 4]) -> Lanes<i32> {
     let adc = slot.adc;
-    let half = 1i32 << (adc.bits + 5);
+    let half = half_range(adc.bits);
     let (top, bottom) = (_mm512_set1_epi16((half - 1) as i16), _mm512_set1_epi16(-half as i16));
     let rises = &adc.rises;
     let mut sums = _mm512_setzero_si512();
@@ -219,18 +219,32 @@ fn codes_to_sums(slot: &Slot, v: [__m512i; 4]) -> Lanes<i32> {
             let rise = Bytes256::load(rise).at(bucket);
             code = _mm512_mask_add_epi8(code, _mm512_cmpge_epu8_mask(offset, rise), code, _mm512_set1_epi8(1));
         }
-        // Unpacking undoes the packing, lane for lane.
-        let zero = _mm512_setzero_si512();
-        let planes = [_mm512_unpacklo_epi8(code, zero), _mm512_unpackhi_epi8(code, zero)];
-        for (i, codes) in planes.into_iter().enumerate() {
-            let plane = 2 * (2 * pair + i);
-            let weights = _mm512_set1_epi32((2 << plane) << 16 | 1 << plane);
-            sums = _mm512_dpwssd_epi32(sums, codes, weights);
-        }
+        sums = add_planes(sums, code, pair);
     }
+    lanes(sums)
+}
+
+/// Adds the codes of planes `4 pair ..` with their weights; `code` is packed from the vectors `2 pair` and `2 pair + 1`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn add_planes(mut sums: __m512i, code: __m512i, pair: usize) -> __m512i {
+    // Unpacking undoes the packing, lane for lane.
+    let zero = _mm512_setzero_si512();
+    let planes = [_mm512_unpacklo_epi8(code, zero), _mm512_unpackhi_epi8(code, zero)];
+    for (i, codes) in planes.into_iter().enumerate() {
+        let plane = 2 * (2 * pair + i);
+        let weights = _mm512_set1_epi32((2 << plane) << 16 | 1 << plane);
+        sums = _mm512_dpwssd_epi32(sums, codes, weights);
+    }
+    sums
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn lanes(x: __m512i) -> Lanes<i32> {
     let mut out = Lanes([0i32; LANES]);
     // SAFETY: `Lanes` is 64 bytes and aligned.
-    unsafe { _mm512_store_si512(out.0.as_mut_ptr().cast(), sums) };
+    unsafe { _mm512_store_si512(out.0.as_mut_ptr().cast(), x) };
     out
 }
 
@@ -253,18 +267,9 @@ pub(super) unsafe fn convert_counts(table: &CountTable, counts: &Charges) -> Lan
             }
         });
         let code = table.at(_mm512_packus_epi16(counts[0], counts[1]));
-        let zero = _mm512_setzero_si512();
-        let planes = [_mm512_unpacklo_epi8(code, zero), _mm512_unpackhi_epi8(code, zero)];
-        for (i, codes) in planes.into_iter().enumerate() {
-            let plane = 2 * (2 * pair + i);
-            let weights = _mm512_set1_epi32((2 << plane) << 16 | 1 << plane);
-            sums = _mm512_dpwssd_epi32(sums, codes, weights);
-        }
+        sums = add_planes(sums, code, pair);
     }
-    let mut out = Lanes([0i32; LANES]);
-    // SAFETY: `Lanes` is 64 bytes and aligned.
-    unsafe { _mm512_store_si512(out.0.as_mut_ptr().cast(), sums) };
-    out
+    lanes(sums)
 }
 
 #[inline]

@@ -169,7 +169,7 @@ impl Mvm {
             }
             array_free = clock;
             clock = clock.max(adc_free);
-            for _ in 0..spec.conversions_per_adc() {
+            for _ in 0..spec.adc.columns_per_adc {
                 run(&mut spans, &mut clock, Phase::Sample, timing.sample);
                 run(
                     &mut spans,

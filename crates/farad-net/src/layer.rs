@@ -27,6 +27,15 @@ pub struct MacLayer {
     pub weight_bits: u32,
 }
 
+/// [`MacLayer::op`] of a convolution.
+pub(crate) fn convolution_op(shape: &MacShape) -> &'static str {
+    if shape.groups == shape.in_c && shape.in_c > 1 {
+        "depthwise_conv2d"
+    } else {
+        "conv2d"
+    }
+}
+
 /// Activations of a batch as the macro sees them.
 #[derive(Debug, Clone, Copy)]
 pub struct Activations<'a> {

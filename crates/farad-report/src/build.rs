@@ -36,6 +36,8 @@ pub struct Run<'a> {
     pub seed: u64,
     /// `fast` or `reference`.
     pub engine: &'a str,
+    /// Wall time of the run, s.
+    pub wall_s: f64,
     /// Largest resident memory, bytes; 0 if unknown.
     pub peak_rss_bytes: u64,
 }
@@ -223,9 +225,9 @@ fn accuracy(outcome: &RunOutcome, chips_requested: u32) -> Accuracy {
 
 fn host(run: &Run<'_>, conversions: u64) -> HostInfo {
     let image_runs = run.outcome.chips.iter().map(|c| c.images).sum::<u64>() as f64;
-    let images_per_s = ratio(image_runs, run.outcome.wall_s);
+    let images_per_s = ratio(image_runs, run.wall_s);
     HostInfo {
-        wall_s: run.outcome.wall_s,
+        wall_s: run.wall_s,
         images_per_s,
         macs_per_s: images_per_s * run.network.macs() as f64,
         conversions_per_s: images_per_s * conversions as f64,

@@ -57,8 +57,6 @@ pub struct RunOutcome {
     pub chips: Vec<ChipOutcome>,
     /// Threads used.
     pub threads: usize,
-    /// Instruction set of the kernels: `scalar` or `avx512`.
+    /// Instruction set of the kernels: `scalar`, `avx2` or `avx512`.
     pub isa: &'static str,
-    /// Wall time, s.
-    pub wall_s: f64,
 }

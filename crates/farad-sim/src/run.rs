@@ -206,7 +206,6 @@ impl<'a> Run<'a> {
                 Isa::Scalar
             }
             .name(),
-            wall_s: 0.0,
         })
     }
 

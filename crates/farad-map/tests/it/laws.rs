@@ -212,7 +212,7 @@ proptest! {
             }
             let finish = |instance: usize| busy[&instance].into_iter().max();
             prop_assert_eq!(s.cycles, busy.keys().filter_map(|&i| finish(i)).max().unwrap_or(0));
-            prop_assert_eq!(converting, s.evaluations * spec.conversions_per_adc() as u64);
+            prop_assert_eq!(converting, s.evaluations * spec.adc.columns_per_adc as u64);
             let slowest = busy.keys().copied().filter(|&i| finish(i) == Some(s.cycles));
             prop_assert_eq!(s.reload_cycles, slowest.filter_map(|i| reload.get(&i).copied()).max().unwrap_or(0));
             let busy_clocks: u64 = busy.keys().filter_map(|&i| finish(i)).sum();

@@ -10,7 +10,7 @@ use super::movement::WindowSpec;
 use super::proto::Node;
 use super::value::{Bias, Expr, Mac, NHWC, Placement, Source, Stored, Value};
 use crate::error::NetError;
-use crate::layer::MacLayer;
+use crate::layer::{MacLayer, convolution_op};
 
 /// Quantised weights as `[out_c][...]` rows.
 struct Weights {
@@ -74,11 +74,7 @@ impl Importer<'_> {
             pad_left,
             groups,
         };
-        let op = if groups == in_c && in_c > 1 {
-            "depthwise_conv2d"
-        } else {
-            "conv2d"
-        };
+        let op = convolution_op(&shape);
         let place = Placement::picture(out_c, out_h, out_w);
         self.mac(node, op, shape, input, weights, place, 1.0)
     }

@@ -9,7 +9,7 @@ use super::{Importer, Made, not_quantised};
 use crate::error::NetError;
 use crate::graph::Padding;
 use crate::kernel::Kernel;
-use crate::layer::MacLayer;
+use crate::layer::{MacLayer, convolution_op};
 use crate::requant::{Multiplier, Quantiser, Requant};
 
 /// Where a window option sits in its options table.
@@ -126,11 +126,7 @@ impl<'a> Importer<'a> {
             pad_left,
             groups,
         };
-        let op = if groups == in_c && in_c > 1 {
-            "depthwise_conv2d"
-        } else {
-            "conv2d"
-        };
+        let op = convolution_op(&shape);
         let clamp = Clamp::fused(options.table.i8(options.activation, 0)?, node)?;
         let kernel = self.mac(operator, output, node, op, shape, weights, clamp)?;
         Ok(Made {

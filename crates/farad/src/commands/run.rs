@@ -59,9 +59,9 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
     let progress = Progress::new(terminal, data.len());
     let update = |done, total| progress.update(done, total);
     let started = Instant::now();
-    let mut outcome = farad_sim::run(&network, &hw.spec, &mapping, &images, &config, &update, &stop)
+    let outcome = farad_sim::run(&network, &hw.spec, &mapping, &images, &config, &update, &stop)
         .map_err(|e| Failure::Other(e.into()))?;
-    outcome.wall_s = started.elapsed().as_secs_f64();
+    let wall_s = started.elapsed().as_secs_f64();
     drop(progress);
     if outcome.images == 0 {
         return Err(Failure::Other(anyhow::anyhow!(
@@ -82,6 +82,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         split: &data.split,
         seed: args.seed,
         engine: engine_name,
+        wall_s,
         peak_rss_bytes: host::peak_rss_bytes(),
     })
     .map_err(|e| Failure::Other(e.into()))?;
