@@ -15,6 +15,7 @@
 
 pub mod adc;
 pub mod charge;
+pub mod dense;
 pub mod gemm;
 mod isa;
 pub mod ones;

@@ -1,0 +1,25 @@
+//! Floating-point kernels of training: convolutions, batch norm, pooling and their gradients.
+//!
+//! Tensors are row-major NHWC slices of f32. The decision of this module: **a convolution is a product of words**. A word
+//! is 32 bits, one f32 or two bf16; operands are first packed into words, position-major with the images of a chunk
+//! side by side, so that every image of a tile sees the same valid taps. A position then lists only the taps that fall
+//! inside the map, and padding is neither stored nor multiplied; strides and the input gradient are other lists for the
+//! same loop. One micro-kernel ([`tile`]) serves forward, input and weight gradient, in both precisions.
+//!
+//! Results do not depend on the number of threads: sums are partitioned by shapes alone and added in the order of their
+//! index. Unlike the integer kernels, they may differ between instruction sets, which sum with different rounding.
+//! The functions use rayon's current pool, and panic if a slice has not the length that its shape says.
+
+mod convolution;
+mod elementwise;
+mod memory;
+mod norm;
+mod pool;
+mod shape;
+
+pub use convolution::{conv_forward, conv_input_gradient, conv_weight_gradient};
+pub use elementwise::{Activation, act_backward, add_act_forward};
+pub use memory::retain_memory;
+pub use norm::{Norm, channel_moments, norm_backward, norm_forward};
+pub use pool::{average_pool_backward, average_pool_forward, max_pool2_backward, max_pool2_forward};
+pub use shape::{Conv2d, Precision};

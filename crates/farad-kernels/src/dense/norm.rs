@@ -1,0 +1,303 @@
+//! Batch normalisation (Ioffe and Szegedy, ICML 2015), fused with a mask of channels and the activation that follows.
+
+use super::elementwise::{Activation, limit};
+use crate::Isa;
+use crate::isa::portable;
+use rayon::prelude::*;
+
+/// `y = activation(m[n][c] * (gamma[c] * xhat + beta[c]))` with `xhat = (u - mean[c]) * inv_std[c]`, over tensors
+/// `[images][positions][channels]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm<'a> {
+    /// Images in the batch.
+    pub images: usize,
+    /// Positions of a map, height times width.
+    pub positions: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Scale of each channel.
+    pub gamma: &'a [f32],
+    /// Shift of each channel.
+    pub beta: &'a [f32],
+    /// Factor of each channel of each image, `[images][channels]`; 1 if absent.
+    pub mask: Option<&'a [f32]>,
+    /// What follows.
+    pub activation: Activation,
+}
+
+/// What one image multiplies and adds: `z = (u - mean) * scale + shift` is the input of the activation.
+struct Affine {
+    /// `m * gamma * inv_std`.
+    scale: Vec<f32>,
+    /// `m * beta`.
+    shift: Vec<f32>,
+}
+
+impl Norm<'_> {
+    fn check(&self, tensors: &[usize], channels: &[usize]) {
+        let len = self.images * self.positions * self.channels;
+        assert!(
+            tensors.iter().all(|&t| t == len),
+            "lengths {tensors:?} of tensors of {len}"
+        );
+        let own = [self.gamma.len(), self.beta.len()];
+        assert!(
+            channels.iter().chain(&own).all(|&c| c == self.channels),
+            "lengths {channels:?} and {own:?} of {} channels",
+            self.channels
+        );
+        assert!(
+            self.mask.is_none_or(|m| m.len() == self.images * self.channels),
+            "a mask has a factor for each channel of each image"
+        );
+    }
+
+    fn factor(&self, image: usize, channel: usize) -> f32 {
+        self.mask.map_or(1.0, |m| m[image * self.channels + channel])
+    }
+
+    fn affine(&self, image: usize, inv_std: &[f32]) -> Affine {
+        Affine {
+            scale: (0..self.channels)
+                .map(|c| self.factor(image, c) * (self.gamma[c] * inv_std[c]))
+                .collect(),
+            shift: (0..self.channels)
+                .map(|c| self.factor(image, c) * self.beta[c])
+                .collect(),
+        }
+    }
+}
+
+/// Values of a block of [`channel_moments`]: two passes over it stay in the second-level cache.
+const BLOCK: usize = 1 << 14;
+
+/// Mean and biased variance of each channel of `u[rows][channels]`.
+///
+/// Each block has its own mean and sum of squared deviations from it, so that no large sums are subtracted; blocks are
+/// joined in order by the update of Chan, Golub and LeVeque (1979), in f64.
+///
+/// # Panics
+/// If a length is wrong.
+pub fn channel_moments(rows: usize, channels: usize, u: &[f32], mean: &mut [f32], var: &mut [f32]) {
+    assert_eq!(u.len(), rows * channels, "length of the tensor");
+    assert!(
+        mean.len() == channels && var.len() == channels,
+        "a moment for each channel"
+    );
+    if channels == 0 {
+        return;
+    }
+    let isa = Isa::detect();
+    let block_rows = (BLOCK / channels).max(1);
+    let blocks: Vec<(usize, Vec<f32>, Vec<f32>)> = u
+        .par_chunks(block_rows * channels)
+        .map(|u| {
+            let (mut mean, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
+            block_moments(isa, u, &mut mean, &mut squares);
+            (u.len() / channels, mean, squares)
+        })
+        .collect();
+    for c in 0..channels {
+        let (mut count, mut average, mut squares) = (0.0f64, 0.0f64, 0.0f64);
+        for (rows, block_mean, block_squares) in &blocks {
+            let rows = *rows as f64;
+            let delta = f64::from(block_mean[c]) - average;
+            let total = count + rows;
+            average += delta * rows / total;
+            squares += f64::from(block_squares[c]) + delta * delta * count * rows / total;
+            count = total;
+        }
+        mean[c] = average as f32;
+        var[c] = (squares / count.max(1.0)) as f32;
+    }
+}
+
+portable! {
+    /// Mean and sum of squared deviations from it of each channel of a block; both are zero before.
+    fn block_moments(u: &[f32], mean: &mut [f32], squares: &mut [f32]) {
+        let channels = mean.len();
+        let scale = 1.0 / (u.len() / channels) as f32;
+        for u in u.chunks_exact(channels) {
+            for (sum, u) in mean.iter_mut().zip(u) {
+                *sum += u;
+            }
+        }
+        for sum in mean.iter_mut() {
+            *sum *= scale;
+        }
+        for u in u.chunks_exact(channels) {
+            for ((sum, u), mean) in squares.iter_mut().zip(u).zip(&*mean) {
+                let deviation = u - mean;
+                *sum += deviation * deviation;
+            }
+        }
+    }
+}
+
+/// `y` of [`Norm`], from `u` and the moments to normalise with: those of the batch, or running ones.
+///
+/// # Panics
+/// If a length is wrong.
+pub fn norm_forward(norm: &Norm, u: &[f32], mean: &[f32], inv_std: &[f32], y: &mut [f32]) {
+    norm.check(&[u.len(), y.len()], &[mean.len(), inv_std.len()]);
+    if y.is_empty() {
+        return;
+    }
+    let isa = Isa::detect();
+    let image_len = norm.positions * norm.channels;
+    (y.par_chunks_mut(image_len), u.par_chunks(image_len))
+        .into_par_iter()
+        .enumerate()
+        .for_each(|(image, (y, u))| {
+            let Affine { scale, shift } = norm.affine(image, inv_std);
+            forward_image(isa, u, mean, &scale, &shift, norm.activation.bounds(), y);
+        });
+}
+
+portable! {
+    fn forward_image(u: &[f32], mean: &[f32], scale: &[f32], shift: &[f32], bounds: (f32, f32), y: &mut [f32]) {
+        let channels = mean.len();
+        let (scale, shift) = (&scale[..channels], &shift[..channels]);
+        for (y, u) in y.chunks_exact_mut(channels).zip(u.chunks_exact(channels)) {
+            for c in 0..channels {
+                y[c] = limit((u[c] - mean[c]) * scale[c] + shift[c], bounds);
+            }
+        }
+    }
+}
+
+/// Gradients of [`norm_forward`] with the moments of the batch, through which they are taken as well.
+///
+/// From `dy` it gives `du`; `dgamma` and `dbeta` of each channel; and, if asked, `gate[n][c]`, the gradient with respect to the
+/// mask `m[n][c]`: the sum over positions of the activation's input gradient times `gamma xhat + beta`.
+///
+/// # Panics
+/// If a length is wrong.
+pub fn norm_backward(
+    norm: &Norm,
+    u: &[f32],
+    mean: &[f32],
+    inv_std: &[f32],
+    dy: &[f32],
+    du: &mut [f32],
+    dgamma: &mut [f32],
+    dbeta: &mut [f32],
+    gate: Option<&mut [f32]>,
+) {
+    norm.check(
+        &[u.len(), dy.len(), du.len()],
+        &[mean.len(), inv_std.len(), dgamma.len(), dbeta.len()],
+    );
+    dgamma.fill(0.0);
+    dbeta.fill(0.0);
+    let channels = norm.channels;
+    let image_len = norm.positions * channels;
+    if du.is_empty() {
+        gate.into_iter().for_each(|gate| gate.fill(0.0));
+        return;
+    }
+    let isa = Isa::detect();
+    let bounds = norm.activation.bounds();
+    // With z the activation's input: sums over an image's positions of dz and of dz * (u - mean).
+    let sums: Vec<(Vec<f32>, Vec<f32>)> = (u.par_chunks(image_len), dy.par_chunks(image_len))
+        .into_par_iter()
+        .enumerate()
+        .map(|(image, (u, dy))| {
+            let Affine { scale, shift } = norm.affine(image, inv_std);
+            let (mut plain, mut weighted) = (vec![0.0; channels], vec![0.0; channels]);
+            sum_image(isa, u, dy, mean, &scale, &shift, bounds, &mut plain, &mut weighted);
+            (plain, weighted)
+        })
+        .collect();
+    for c in 0..channels {
+        let (mut plain, mut weighted) = (0.0f64, 0.0f64);
+        for (image, sums) in sums.iter().enumerate() {
+            let factor = f64::from(norm.factor(image, c));
+            plain += factor * f64::from(sums.0[c]);
+            weighted += factor * f64::from(sums.1[c]);
+        }
+        dbeta[c] = plain as f32;
+        dgamma[c] = (weighted * f64::from(inv_std[c])) as f32;
+    }
+    if let Some(gate) = gate {
+        assert_eq!(gate.len(), norm.images * channels, "length of the mask's gradient");
+        for (gate, (plain, weighted)) in gate.chunks_exact_mut(channels).zip(&sums) {
+            for c in 0..channels {
+                gate[c] = norm.gamma[c] * inv_std[c] * weighted[c] + norm.beta[c] * plain[c];
+            }
+        }
+    }
+
+    // du = k (m dz - (dbeta + xhat dgamma) / count), where k = gamma inv_std: the mean and the slope that normalising removes.
+    let count = (norm.images * norm.positions) as f32;
+    let offset: Vec<f32> = (0..channels)
+        .map(|c| norm.gamma[c] * inv_std[c] * dbeta[c] / count)
+        .collect();
+    let slope: Vec<f32> = (0..channels)
+        .map(|c| norm.gamma[c] * inv_std[c] * inv_std[c] * dgamma[c] / count)
+        .collect();
+    (
+        du.par_chunks_mut(image_len),
+        u.par_chunks(image_len),
+        dy.par_chunks(image_len),
+    )
+        .into_par_iter()
+        .enumerate()
+        .for_each(|(image, (du, u, dy))| {
+            let Affine { scale, shift } = norm.affine(image, inv_std);
+            backward_image(isa, u, dy, mean, &scale, &shift, bounds, &offset, &slope, du);
+        });
+}
+
+portable! {
+    fn sum_image(
+        u: &[f32],
+        dy: &[f32],
+        mean: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+        bounds: (f32, f32),
+        plain: &mut [f32],
+        weighted: &mut [f32],
+    ) {
+        let channels = mean.len();
+        let (scale, shift) = (&scale[..channels], &shift[..channels]);
+        let (plain, weighted) = (&mut plain[..channels], &mut weighted[..channels]);
+        for (u, dy) in u.chunks_exact(channels).zip(dy.chunks_exact(channels)) {
+            for c in 0..channels {
+                let deviation = u[c] - mean[c];
+                let z = deviation * scale[c] + shift[c];
+                let dz = if z > bounds.0 && z < bounds.1 { dy[c] } else { 0.0 };
+                plain[c] += dz;
+                weighted[c] += dz * deviation;
+            }
+        }
+    }
+}
+
+portable! {
+    fn backward_image(
+        u: &[f32],
+        dy: &[f32],
+        mean: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+        bounds: (f32, f32),
+        offset: &[f32],
+        slope: &[f32],
+        du: &mut [f32],
+    ) {
+        let channels = mean.len();
+        let (scale, shift) = (&scale[..channels], &shift[..channels]);
+        let (offset, slope) = (&offset[..channels], &slope[..channels]);
+        let rows = u.chunks_exact(channels).zip(dy.chunks_exact(channels));
+        for (du, (u, dy)) in du.chunks_exact_mut(channels).zip(rows) {
+            for c in 0..channels {
+                let deviation = u[c] - mean[c];
+                let z = deviation * scale[c] + shift[c];
+                let dz = if z > bounds.0 && z < bounds.1 { dy[c] } else { 0.0 };
+                du[c] = scale[c] * dz - offset[c] - deviation * slope[c];
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What is convolved with what.
+
+/// How operands of a convolution are rounded before they are multiplied. Sums are f32 either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Not at all.
+    F32,
+    /// To the nearest bf16, ties to even (emulated where the CPU has no instruction for it).
+    Bf16,
+}
+
+/// A convolution with square kernels over NHWC images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Conv2d {
+    /// Images in the batch.
+    pub images: usize,
+    /// Rows of the input.
+    pub height: usize,
+    /// Columns of the input.
+    pub width: usize,
+    /// Channels of the input.
+    pub in_channels: usize,
+    /// Channels of the output; those of the input if `depthwise`.
+    pub out_channels: usize,
+    /// Rows and columns of the kernel.
+    pub kernel: usize,
+    /// Step between output positions, along both axes.
+    pub stride: usize,
+    /// Zeros on each side of the input, along both axes.
+    pub padding: usize,
+    /// Each channel is convolved with its own kernel and nothing else.
+    pub depthwise: bool,
+}
+
+impl Conv2d {
+    /// Rows of the output; 0 if the kernel does not fit.
+    #[must_use]
+    pub fn out_height(&self) -> usize {
+        self.out_extent(self.height)
+    }
+
+    /// Columns of the output; 0 if the kernel does not fit.
+    #[must_use]
+    pub fn out_width(&self) -> usize {
+        self.out_extent(self.width)
+    }
+
+    fn out_extent(&self, extent: usize) -> usize {
+        (extent + 2 * self.padding)
+            .checked_sub(self.kernel)
+            .map_or(0, |span| span / self.stride + 1)
+    }
+
+    /// Multiply-accumulates of the forward pass over the whole batch, those with padding included.
+    #[must_use]
+    pub fn macs(&self) -> u64 {
+        (self.output_len() * self.taps() * self.inputs_per_output()) as u64
+    }
+
+    /// Values of the input, `[images][height][width][in_channels]`.
+    #[must_use]
+    pub fn input_len(&self) -> usize {
+        self.images * self.height * self.width * self.in_channels
+    }
+
+    /// Values of the output, `[images][out_height][out_width][out_channels]`.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        self.images * self.out_height() * self.out_width() * self.out_channels
+    }
+
+    /// Weights, `[out_channels][kernel][kernel][in_channels]`, or `[channels][kernel][kernel]` if depthwise.
+    #[must_use]
+    pub fn weights_len(&self) -> usize {
+        self.out_channels * self.taps() * self.inputs_per_output()
+    }
+
+    /// Positions of the kernel.
+    pub(super) fn taps(&self) -> usize {
+        self.kernel * self.kernel
+    }
+
+    fn inputs_per_output(&self) -> usize {
+        if self.depthwise { 1 } else { self.in_channels }
+    }
+
+    /// Checks the lengths of an input, weights and an output of this shape.
+    ///
+    /// # Panics
+    /// If one is wrong, the stride is 0, or a depthwise convolution changes the number of channels.
+    pub(super) fn check(&self, input: usize, weights: usize, output: usize) {
+        assert!(self.stride > 0, "the stride is at least 1");
+        assert!(
+            !self.depthwise || self.in_channels == self.out_channels,
+            "a depthwise convolution keeps its channels"
+        );
+        assert_eq!(input, self.input_len(), "length of the input of {self:?}");
+        assert_eq!(weights, self.weights_len(), "length of the weights of {self:?}");
+        assert_eq!(output, self.output_len(), "length of the output of {self:?}");
+    }
+
+    /// Input position that output position `out` reads through tap `k`, along an axis of `extent` positions.
+    pub(super) fn source(&self, out: usize, k: usize, extent: usize) -> Option<usize> {
+        (out * self.stride + k)
+            .checked_sub(self.padding)
+            .filter(|&i| i < extent)
+    }
+}
