@@ -5,7 +5,8 @@
 //! So equality with a tool is a property of an importer, and everything behind it (a macro, a fast engine, a report)
 //! sees one kind of network: unsigned bytes in NHWC, and [`MacLayer`]s.
 //!
-//! A [`Network`] runs its MAC layers on any [`MacEngine`]; [`ExactEngine`] is the readable exact one.
+//! A [`Network`] runs its MAC layers on any [`MacEngine`]; [`ExactEngine`] is the readable exact one. A [`QdqGraph`] writes
+//! a network that was trained here, in the form that the import reads.
 
 pub mod bops;
 mod error;
@@ -27,4 +28,5 @@ pub use error::NetError;
 pub use exact::ExactEngine;
 pub use layer::{Activations, MacEngine, MacLayer};
 pub use network::{Network, NodeInfo, TensorView};
+pub use onnx::export::{ExportError, QdqGraph, QdqTensor, Quantisation, QuantisedWeights, Window};
 pub use preprocess::Preprocess;

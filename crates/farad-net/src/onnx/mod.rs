@@ -11,12 +11,14 @@
 
 mod constant;
 mod emit;
+pub(crate) mod export;
 mod mac;
 mod movement;
 mod operators;
 mod proto;
 mod quantise;
 mod value;
+mod write;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -301,7 +303,10 @@ mod tests {
 
     /// A picture of 2 channels, 4 by 4, through `nodes` to `out`; `w` is a float filter, `s` a scale.
     fn refusal(nodes: Vec<Node>, width: Option<i64>) -> String {
-        let dim = |dim_value| Dimension { dim_value };
+        let dim = |dim_value| Dimension {
+            dim_value,
+            dim_param: None,
+        };
         let shape = Shape {
             dim: vec![dim(None), dim(Some(2)), dim(Some(4)), dim(width)],
         };
@@ -328,6 +333,7 @@ mod tests {
                 name: "out".to_owned(),
                 r#type: None,
             }],
+            ..Graph::default()
         };
         let model = Model {
             graph: Some(graph),

@@ -1,4 +1,4 @@
-//! The ONNX messages Farad reads, with their field numbers from `onnx/onnx.proto`.
+//! The ONNX messages Farad reads and writes, with their field numbers from `onnx/onnx.proto`.
 //!
 //! Written out by hand: these are nine of the format's messages and a fraction of their fields, and unknown fields are
 //! skipped by the decoder, so neither a protobuf compiler nor a copy of the schema is needed.
@@ -6,6 +6,12 @@
 /// `ModelProto`.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Model {
+    #[prost(int64, tag = "1")]
+    pub(crate) ir_version: i64,
+    #[prost(string, tag = "2")]
+    pub(crate) producer_name: String,
+    #[prost(string, tag = "3")]
+    pub(crate) producer_version: String,
     #[prost(message, optional, tag = "7")]
     pub(crate) graph: Option<Graph>,
     #[prost(message, repeated, tag = "8")]
@@ -37,6 +43,8 @@ pub(crate) struct StringEntry {
 pub(crate) struct Graph {
     #[prost(message, repeated, tag = "1")]
     pub(crate) node: Vec<Node>,
+    #[prost(string, tag = "2")]
+    pub(crate) name: String,
     #[prost(message, repeated, tag = "5")]
     pub(crate) initializer: Vec<Tensor>,
     #[prost(message, repeated, tag = "11")]
@@ -79,6 +87,15 @@ pub(crate) struct Attribute {
     pub(crate) floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub(crate) ints: Vec<i64>,
+    /// [`attribute_kind`]; which of the fields above holds the value.
+    #[prost(int32, tag = "20")]
+    pub(crate) r#type: i32,
+}
+
+/// `AttributeProto.AttributeType` values Farad writes.
+pub(crate) mod attribute_kind {
+    pub(crate) const INT: i32 = 2;
+    pub(crate) const INTS: i32 = 7;
 }
 
 /// `TensorProto`.
@@ -103,7 +120,7 @@ pub(crate) struct Tensor {
     pub(crate) data_location: i32,
 }
 
-/// `TensorProto.DataType` values Farad reads.
+/// `TensorProto.DataType` values Farad reads and writes.
 pub(crate) mod kind {
     pub(crate) const FLOAT: i32 = 1;
     pub(crate) const UINT8: i32 = 2;
@@ -144,11 +161,13 @@ pub(crate) struct Shape {
     pub(crate) dim: Vec<Dimension>,
 }
 
-/// `TensorShapeProto.Dimension`; a symbolic one has no value.
+/// `TensorShapeProto.Dimension`; a symbolic one has no value, and perhaps a name.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Dimension {
     #[prost(int64, optional, tag = "1")]
     pub(crate) dim_value: Option<i64>,
+    #[prost(string, optional, tag = "2")]
+    pub(crate) dim_param: Option<String>,
 }
 
 impl Node {
