@@ -24,6 +24,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["farad-core", "farad-hw", "farad-net", "farad-map", "farad-sim"],
     ),
     (
+        "farad-train",
+        &[
+            "farad-core",
+            "farad-hw",
+            "farad-net",
+            "farad-kernels",
+            "farad-map",
+            "farad-sim",
+            "farad-data",
+        ],
+    ),
+    (
         "farad",
         &[
             "farad-core",
@@ -33,6 +45,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "farad-sim",
             "farad-data",
             "farad-report",
+            "farad-train",
         ],
     ),
     ("xtask", &[]),

@@ -1,0 +1,70 @@
+//! What can go wrong in training.
+
+use std::path::PathBuf;
+
+/// Why training cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// A network file that is none.
+    #[error("network {file}: {problem}")]
+    Architecture {
+        /// Name or file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A recipe that cannot be followed.
+    #[error("recipe {file}: {problem}")]
+    Recipe {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The images do not fit the network.
+    #[error("dataset {name}: {problem}")]
+    Data {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No way to prune that far.
+    #[error("budget cannot be met: {0}")]
+    Budget(String),
+    /// The loss is no number any more.
+    #[error(
+        "the loss is {loss} at step {step} of stage `{stage}`: lower its learning rate; the last checkpoint is intact"
+    )]
+    Diverged {
+        /// Stage of the recipe.
+        stage: String,
+        /// Step of the stage.
+        step: u64,
+        /// The loss.
+        loss: f32,
+    },
+    /// A checkpoint or result file.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The datasets.
+    #[error(transparent)]
+    Dataset(#[from] farad_data::DataError),
+    /// A tensor operation.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// A macro that the network cannot run on.
+    #[error("macro {name}: {problem}")]
+    Macro {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
