@@ -5,10 +5,12 @@
 //! was killed goes on as if it had not been.
 
 pub mod architecture;
+pub mod batches;
 mod error;
 pub mod graph;
 mod model;
 mod ops;
+pub mod optimizer;
 pub mod rng;
 
 pub use architecture::Architecture;
