@@ -11,6 +11,7 @@ pub mod graph;
 mod model;
 mod ops;
 pub mod optimizer;
+pub mod prune;
 pub mod rng;
 
 pub use architecture::Architecture;

@@ -172,7 +172,7 @@ impl CustomOp3 for ConvNorm {
         drop(u);
         let mut dw = vec![0.0; w.elem_count()];
         with_slice(x, |x| {
-            conv_weight_gradient(&self.shape, self.precision, x, &du, &mut dw)
+            conv_weight_gradient(&self.shape, self.precision, x, &du, &mut dw);
         })?;
         // The images need no gradient.
         let dx = if x.track_op() {
