@@ -6,6 +6,9 @@ use crate::ops::with_slice;
 use crate::optimizer::{Average, Optimizer};
 use candle_core::{Result, Tensor};
 
+/// Which entries stay on which axes.
+type Axes<'a> = &'a [(usize, &'a Vec<usize>)];
+
 /// Removes all channels of each group that are not in `keep` (ascending indices) from the model, and from what the
 /// optimiser and the average remember. A layer that depended on a removed channel loses that input.
 ///
@@ -15,7 +18,7 @@ pub fn shrink(model: &mut Model, optimizer: &mut Optimizer, average: &mut Averag
     for i in 0..model.graph.nodes.len() {
         let node = model.graph.nodes[i].clone();
         let out = &keep[node.group];
-        let axes: &[(&str, &[(usize, &Vec<usize>)])] = match node.op {
+        let axes: &[(&str, Axes<'_>)] = match node.op {
             Op::Conv(conv) if conv.depthwise => {
                 &[("weight", &[(0, out)]), ("gamma", &[(0, out)]), ("beta", &[(0, out)])]
             }
@@ -62,7 +65,7 @@ fn shrink_parameter(
     optimizer: &mut Optimizer,
     average: &mut Average,
     name: &str,
-    axes: &[(usize, &Vec<usize>)],
+    axes: Axes<'_>,
 ) -> Result<()> {
     let Some(old) = model.parameters.get(name) else {
         candle_core::bail!("no parameter {name}");
@@ -76,7 +79,7 @@ fn shrink_parameter(
         }
         (values, shape)
     };
-    let (values, new_shape) = with_slice(old, &pick)?;
+    let (values, new_shape) = with_slice(old, pick)?;
     let value = Tensor::from_vec(values, new_shape, old.device())?;
     model.insert(name.to_owned(), &value)?;
     if let Some(slots) = optimizer.slots.get_mut(name) {

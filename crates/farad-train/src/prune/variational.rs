@@ -214,14 +214,19 @@ impl Criterion for VariationalMask {
         Ok(sum)
     }
 
-    /// `-log alpha`.
+    /// `1 / alpha`, which near the equilibrium is the loss that the channel is worth, over its weight.
     fn score(&mut self, model: &mut Model, _: &[Batch]) -> Result<Vec<Vec<f32>>> {
         (0..model.graph().groups.len())
             .map(|g| match Self::log_alpha(model, g)? {
-                Some(log_alpha) => with_slice(&log_alpha, |values| values.iter().map(|v| -v).collect()),
+                Some(log_alpha) => with_slice(&log_alpha, |values| values.iter().map(|v| (-v).exp()).collect()),
                 None => Ok(Vec::new()),
             })
             .collect()
+    }
+
+    /// Twice in all, with the weight of the divergence: short runs leave the order of cheap and dear channels to the planner.
+    fn cost_power(&self) -> f64 {
+        1.0
     }
 
     /// theta goes into scale and shift of every batch norm that the mask multiplied.
