@@ -6,13 +6,16 @@
 
 pub mod architecture;
 pub mod batches;
+mod checkpoint;
 mod error;
 pub mod graph;
 mod model;
 mod ops;
 pub mod optimizer;
 pub mod prune;
+pub mod recipe;
 pub mod rng;
+mod run;
 
 pub use architecture::Architecture;
 pub use error::TrainError;
@@ -20,3 +23,5 @@ pub use farad_kernels::dense::Precision;
 pub use graph::Graph;
 pub use model::{Model, Pass, Statistics};
 pub use ops::{correct, cross_entropy};
+pub use recipe::Recipe;
+pub use run::{Event, Row, Run};

@@ -1,0 +1,162 @@
+//! Everything that a run is, in one file.
+
+use crate::TrainError;
+use crate::model::Model;
+use crate::ops::{Moments, with_slice};
+use crate::optimizer::{Average, Optimizer, Slots};
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::Path;
+
+/// Where a run is, next to its tensors.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
+pub(crate) struct Position {
+    /// The recipe, as text: another recipe cannot go on from here.
+    pub(crate) recipe: String,
+    /// The stage that runs.
+    pub(crate) stage: usize,
+    /// Steps of it that are done.
+    pub(crate) step: u64,
+    /// Steps of all stages that are done.
+    pub(crate) total_steps: u64,
+    /// Epochs of all stages that are done.
+    pub(crate) total_epochs: u32,
+    /// Whether the stage's criterion still trains.
+    pub(crate) masked: bool,
+    /// Sum of the losses of this epoch's steps.
+    pub(crate) loss_sum: f64,
+    /// Seconds of training, over all runs.
+    pub(crate) seconds: f64,
+    /// What has been measured.
+    pub(crate) rows: Vec<super::run::Row>,
+    pub(crate) widths: Vec<usize>,
+    pub(crate) slot_steps: BTreeMap<String, u32>,
+}
+
+const STATE: &str = "state";
+
+/// Writes `file` so that at every moment either the old one or the new one is there.
+pub(crate) fn write(
+    file: &Path,
+    position: &Position,
+    model: &Model,
+    optimizer: &Optimizer,
+    average: &Average,
+) -> Result<(), TrainError> {
+    let error = |problem: String| TrainError::File {
+        path: file.to_owned(),
+        problem,
+    };
+    let mut tensors: HashMap<String, Tensor> = HashMap::new();
+    let vector = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
+    for (name, parameter) in &model.parameters {
+        tensors.insert(
+            format!("parameter/{name}"),
+            parameter.as_tensor().to_device(&Device::Cpu)?,
+        );
+    }
+    for (i, moments) in &model.running {
+        tensors.insert(format!("mean/{i}"), vector(&moments.mean)?);
+        tensors.insert(format!("var/{i}"), vector(&moments.var)?);
+    }
+    for (name, slots) in &optimizer.slots {
+        tensors.insert(format!("first/{name}"), vector(&slots.first)?);
+        if !slots.second.is_empty() {
+            tensors.insert(format!("second/{name}"), vector(&slots.second)?);
+        }
+    }
+    for (name, values) in &average.values {
+        tensors.insert(format!("average/{name}"), vector(values)?);
+    }
+    let position = Position {
+        widths: model.graph.widths(),
+        slot_steps: optimizer.slots.iter().map(|(n, s)| (n.clone(), s.steps)).collect(),
+        ..position.clone()
+    };
+    let json = serde_json::to_vec(&position).map_err(|e| error(e.to_string()))?;
+    tensors.insert(
+        STATE.to_owned(),
+        Tensor::from_vec(json.clone(), json.len(), &Device::Cpu)?,
+    );
+    let part = file.with_extension("part");
+    let written = candle_core::safetensors::save(&tensors, &part)
+        .map_err(|e| e.to_string())
+        .and_then(|()| {
+            let sync = || {
+                File::open(&part)?.sync_all()?;
+                std::fs::rename(&part, file)?;
+                // The name lasts only when its folder has been written too.
+                File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+            };
+            sync().map_err(|e: std::io::Error| e.to_string())
+        });
+    written.map_err(|problem| {
+        let _ = std::fs::remove_file(&part);
+        error(format!("{problem}; the checkpoint before it is intact"))
+    })
+}
+
+/// Reads `file` into a model that was newly made for the recipe's network.
+pub(crate) fn read(file: &Path, model: &mut Model) -> Result<(Position, Optimizer, Average), TrainError> {
+    let error = |problem: String| TrainError::File {
+        path: file.to_owned(),
+        problem,
+    };
+    let tensors = candle_core::safetensors::load(file, &Device::Cpu)
+        .map_err(|e| error(format!("no checkpoint of Farad: {e}")))?;
+    let Some(state) = tensors.get(STATE).filter(|t| t.dtype() == DType::U8) else {
+        return Err(error("no checkpoint of Farad: it has no state".to_owned()));
+    };
+    let json: Vec<u8> = state.to_vec1()?;
+    let position: Position = serde_json::from_slice(&json).map_err(|e| error(e.to_string()))?;
+    if position.widths.len() != model.graph.groups.len() {
+        return Err(error("a checkpoint of another network".to_owned()));
+    }
+    for (group, &width) in model.graph.groups.iter_mut().zip(&position.widths) {
+        group.channels = width;
+    }
+    model.parameters.clear();
+    let (mut optimizer, mut average) = (Optimizer::default(), Average::default());
+    for (key, tensor) in &tensors {
+        let Some((kind, name)) = key.split_once('/') else {
+            continue;
+        };
+        let values = || with_slice(tensor, <[f32]>::to_vec);
+        match kind {
+            "parameter" => {
+                let tensor = tensor.to_device(model.device())?;
+                model.insert(name.to_owned(), &tensor)?;
+            }
+            "mean" | "var" => {
+                let node: usize = name.parse().map_err(|_| error(format!("{key} is no node")))?;
+                let moments = model.running.entry(node).or_insert_with(|| Moments {
+                    mean: Vec::new(),
+                    var: Vec::new(),
+                });
+                let slot = if kind == "mean" {
+                    &mut moments.mean
+                } else {
+                    &mut moments.var
+                };
+                *slot = values()?;
+            }
+            "first" | "second" => {
+                let slots = optimizer.slots.entry(name.to_owned()).or_insert_with(Slots::default);
+                slots.steps = position.slot_steps.get(name).copied().unwrap_or(0);
+                let slot = if kind == "first" {
+                    &mut slots.first
+                } else {
+                    &mut slots.second
+                };
+                *slot = values()?;
+            }
+            "average" => {
+                average.values.insert(name.to_owned(), values()?);
+            }
+            _ => return Err(error(format!("unknown entry {key}"))),
+        }
+    }
+    Ok((position, optimizer, average))
+}

@@ -1,0 +1,322 @@
+//! What a recipe says.
+
+use crate::TrainError;
+use crate::batches::Augment;
+use crate::prune::{Budget, CRITERIA, VariationalMask, criterion};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A recipe: from random weights to a network, in stages.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Built-in network, or the file of one.
+    pub network: String,
+    /// Dataset by name, or its folder; its training split trains, its test split measures.
+    pub dataset: String,
+    /// Of everything random.
+    #[serde(default)]
+    pub seed: u64,
+    /// Images of a step.
+    #[serde(default = "batch")]
+    pub batch: usize,
+    /// Of the operands of convolutions.
+    #[serde(default)]
+    pub precision: Digits,
+    /// Label smoothing.
+    #[serde(default)]
+    pub label_smoothing: f64,
+    /// Nesterov's momentum.
+    #[serde(default = "momentum")]
+    pub momentum: f32,
+    /// Weight decay, of convolution and dense weights only.
+    #[serde(default)]
+    pub weight_decay: f32,
+    /// Decay of the averaged weights that are evaluated and handed on, for each step; none evaluates the weights
+    /// themselves.
+    #[serde(default)]
+    pub average: Option<f32>,
+    /// Changes to training images.
+    #[serde(default)]
+    pub augment: Augment,
+    /// Only the first images of each split (0 for all): to try a recipe.
+    #[serde(default)]
+    pub images: usize,
+    /// The stages in their order.
+    #[serde(rename = "stage")]
+    pub stages: Vec<Stage>,
+}
+
+fn batch() -> usize {
+    128
+}
+
+fn momentum() -> f32 {
+    0.9
+}
+
+/// Precision of operands, as recipes spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Digits {
+    /// 24 bits of significand.
+    F32,
+    /// 8 bits of significand, summed in f32.
+    #[default]
+    Bf16,
+}
+
+impl From<Digits> for crate::Precision {
+    fn from(digits: Digits) -> Self {
+        match digits {
+            Digits::F32 => Self::F32,
+            Digits::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+/// One stage. What may be set depends on `stage`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// What it does.
+    pub stage: Kind,
+    /// Epochs of training.
+    #[serde(default)]
+    pub epochs: u32,
+    /// Learning rate: `[epoch, rate]` points, joined by straight lines.
+    #[serde(default)]
+    pub rate: Vec<[f64; 2]>,
+    /// Side of the training images, if not the dataset's.
+    #[serde(default)]
+    pub size: Option<usize>,
+    /// Name of the criterion that scores channels.
+    #[serde(default)]
+    pub criterion: Option<String>,
+    /// What the pruned network may cost.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// How a training stage removes channels on the way; without it, at its end.
+    #[serde(default)]
+    pub shrink: Option<Shrink>,
+    /// Settings of the variational mask.
+    #[serde(default)]
+    pub variational: Option<VariationalMask>,
+    /// Learning rate of the masks, times the part of the stage's rate that its highest is of it; Adam.
+    #[serde(default = "mask_rate")]
+    pub mask_rate: f64,
+}
+
+fn mask_rate() -> f64 {
+    0.02
+}
+
+/// Kinds of stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Trains the network as it is.
+    Dense,
+    /// Trains with a criterion's masks and penalties, and removes channels.
+    Variational,
+    /// Removes channels by a criterion, without training.
+    Prune,
+    /// Trains what is left.
+    Finetune,
+}
+
+impl Kind {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::Variational => "variational",
+            Self::Prune => "prune",
+            Self::Finetune => "finetune",
+        }
+    }
+}
+
+/// Progressive shrinking: after each epoch, channels whose score says so are removed for good.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shrink {
+    /// After this many epochs of the stage for the first time.
+    pub from: u32,
+    /// After this many, whatever the budget still lacks is removed whatever its score, and the masks are taken off.
+    pub until: u32,
+    /// Before that, only channels with log alpha above this.
+    pub threshold: f32,
+}
+
+impl Stage {
+    /// The learning rate after `epoch` epochs of the stage.
+    #[must_use]
+    pub fn rate_at(&self, epoch: f64) -> f64 {
+        let Some(&[first, rate]) = self.rate.first() else {
+            return 0.0;
+        };
+        if epoch <= first {
+            return rate;
+        }
+        for pair in self.rate.windows(2) {
+            let ([a, from], [b, to]) = (pair[0], pair[1]);
+            if epoch <= b {
+                return from + (to - from) * (epoch - a) / (b - a).max(1e-12);
+            }
+        }
+        self.rate.last().map_or(0.0, |p| p[1])
+    }
+
+    /// The learning rate of masks there.
+    #[must_use]
+    pub fn mask_rate_at(&self, epoch: f64) -> f64 {
+        let peak = self.rate.iter().map(|p| p[1]).fold(0.0, f64::max);
+        if peak > 0.0 {
+            self.mask_rate * self.rate_at(epoch) / peak
+        } else {
+            0.0
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// If it cannot be read or followed: all problems at once.
+    pub fn load(file: &Path) -> Result<Self, TrainError> {
+        let error = |problem: String| TrainError::Recipe {
+            file: file.display().to_string(),
+            problem,
+        };
+        let text = std::fs::read_to_string(file).map_err(|e| error(e.to_string()))?;
+        Self::parse(&text).map_err(error)
+    }
+
+    /// Parses and checks the text of a recipe.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let recipe: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        let problems = recipe.problems();
+        if problems.is_empty() {
+            Ok(recipe)
+        } else {
+            Err(problems.join("; "))
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |ok: bool, problem: String| {
+            if !ok {
+                problems.push(problem);
+            }
+        };
+        check(self.batch >= 2, "`batch` must be at least 2".to_owned());
+        check(
+            (0.0..1.0).contains(&self.label_smoothing),
+            "`label_smoothing` must be in 0..1".to_owned(),
+        );
+        check(
+            (0.0..1.0).contains(&self.momentum),
+            "`momentum` must be in 0..1".to_owned(),
+        );
+        check(!self.stages.is_empty(), "there is no [[stage]]".to_owned());
+        check(
+            self.average.is_none_or(|a| (0.0..1.0).contains(&a)),
+            "`average` must be in 0..1".to_owned(),
+        );
+        for (i, stage) in self.stages.iter().enumerate() {
+            let at = format!("stage {} ({})", i + 1, stage.stage.as_str());
+            let trains = stage.stage != Kind::Prune;
+            let prunes = matches!(stage.stage, Kind::Variational | Kind::Prune);
+            if trains {
+                check(stage.epochs > 0, format!("{at} needs `epochs`"));
+                check(!stage.rate.is_empty(), format!("{at} needs `rate`"));
+            }
+            check(trains || stage.epochs == 0, format!("{at} does not train: no `epochs`"));
+            let rising = stage.rate.windows(2).all(|p| p[0][0] <= p[1][0]);
+            let sane = stage.rate.iter().all(|p| p[0] >= 0.0 && (0.0..1e3).contains(&p[1]));
+            check(
+                rising && sane,
+                format!("{at}: `rate` needs rising epochs and rates from 0"),
+            );
+            check(!prunes || stage.budget.is_some(), format!("{at} needs a `budget`"));
+            check(
+                !prunes || stage.criterion.is_some(),
+                format!("{at} needs a `criterion`"),
+            );
+            check(
+                prunes || (stage.budget.is_none() && stage.criterion.is_none() && stage.shrink.is_none()),
+                format!("{at} does not prune: no `criterion`, `budget` or `shrink`"),
+            );
+            if let Some(name) = &stage.criterion {
+                let known: Vec<&str> = CRITERIA.iter().map(|c| c.name).collect();
+                check(
+                    criterion(name).is_some(),
+                    format!("{at}: there is no criterion `{name}`; there are {}", known.join(", ")),
+                );
+            }
+            if let Some(budget) = &stage.budget {
+                let sane = |part: Option<f64>| part.is_none_or(|p| p > 0.0 && p <= 1.0);
+                check(
+                    sane(budget.macs) && sane(budget.params) && (budget.macs.is_some() || budget.params.is_some()),
+                    format!("{at}: a budget is `macs` or `params`, or both, above 0 and at most 1"),
+                );
+            }
+            if let Some(shrink) = &stage.shrink {
+                check(
+                    shrink.from <= shrink.until && shrink.until <= stage.epochs,
+                    format!("{at}: `shrink` needs from <= until <= epochs"),
+                );
+            }
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        network = "resnet-20"
+        dataset = "cifar10"
+        [[stage]]
+        stage = "dense"
+        epochs = 4
+        rate = [[0, 0.02], [1, 0.1], [4, 0.0]]
+    "#;
+
+    #[test]
+    fn rates_are_straight_lines() {
+        let stage = &Recipe::parse(GOOD).unwrap().stages[0];
+        let rates = [0.0, 0.5, 1.0, 2.5, 4.0, 9.0].map(|e| stage.rate_at(e));
+        for (rate, expected) in rates.iter().zip([0.02, 0.06, 0.1, 0.05, 0.0, 0.0]) {
+            assert!((rate - expected).abs() < 1e-12);
+        }
+        assert!((stage.mask_rate_at(2.5) - 0.01).abs() < 1e-12);
+    }
+
+    #[test]
+    fn all_problems_at_once() {
+        let text = GOOD
+            .replace("epochs = 4", "criterion = \"magic\"")
+            .replace("0.1]", "-0.1]");
+        let error = Recipe::parse(&text).unwrap_err();
+        for part in [
+            "needs `epochs`",
+            "does not prune",
+            "no criterion `magic`",
+            "`rate` needs rising",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        let error = Recipe::parse(&GOOD.replace("batch", "bach").replace("epochs", "epoch")).unwrap_err();
+        assert!(error.contains("epoch"), "{error}");
+    }
+}

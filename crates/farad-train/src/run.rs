@@ -1,0 +1,538 @@
+//! Follows a recipe.
+
+use crate::batches::{Images, channel_statistics};
+use crate::checkpoint::{self, Position};
+use crate::optimizer::{Average, Optimizer, Rule};
+use crate::prune::{Criterion, Progress, criterion, plan, shrink};
+use crate::recipe::{Kind, Recipe, Stage};
+use crate::{Architecture, Graph, Model, Pass, Precision, Statistics, TrainError, correct, cross_entropy};
+use candle_core::{Device, Tensor, Var};
+use farad_data::Dataset;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// Seconds between checkpoints within a stage.
+const CHECKPOINT_S: f64 = 60.0;
+/// Weight of a batch in the running moments of batch norm.
+const NORM_MOMENTUM: f32 = 0.1;
+/// Training batches from which the moments are estimated anew before an evaluation.
+const REESTIMATE: usize = 40;
+/// Images of an evaluation batch.
+const EVALUATION: usize = 250;
+
+/// One line of the metrics: an epoch, or a stage that does not train.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct Row {
+    /// Stage of the recipe, from 1.
+    pub stage: usize,
+    /// Its kind.
+    pub kind: Kind,
+    /// Epochs of the stage.
+    pub epoch: u32,
+    /// Learning rate at its end.
+    pub rate: f64,
+    /// Mean training loss of the epoch.
+    pub loss: f64,
+    /// Part of the test images that are right.
+    pub accuracy: f64,
+    /// Multiply-accumulates of one image.
+    pub macs: usize,
+    /// Parameters.
+    pub params: usize,
+    /// Channels of each prunable group.
+    pub widths: Vec<usize>,
+    /// Seconds of training so far.
+    pub seconds: f64,
+}
+
+/// What a run tells while it goes.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A step is done.
+    Step {
+        /// The stage, from 1, and how many there are.
+        stage: (usize, usize),
+        /// Its kind.
+        kind: Kind,
+        /// Steps done and all steps of the stage.
+        step: (u64, u64),
+        /// Loss of the step.
+        loss: f32,
+    },
+    /// An epoch, or a stage, is done.
+    Row(&'a Row),
+}
+
+/// A recipe that is being followed.
+#[derive(Debug)]
+pub struct Run {
+    recipe: Recipe,
+    train: Dataset,
+    test: Dataset,
+    model: Model,
+    optimizer: Optimizer,
+    average: Average,
+    position: Position,
+    /// The mean and standard deviation of each channel of the training images.
+    statistics: (Vec<f32>, Vec<f32>),
+}
+
+impl Run {
+    /// Prepares `recipe` on its datasets; goes on from `checkpoint` if that file is there.
+    ///
+    /// # Errors
+    /// If network, data or checkpoint do not fit the recipe.
+    pub fn new(recipe: Recipe, train: Dataset, test: Dataset, checkpoint: &Path) -> Result<Self, TrainError> {
+        let graph = Graph::new(&Architecture::load(&recipe.network)?)?;
+        let mut model = Model::new(graph, recipe.seed, &Device::Cpu)?;
+        let cut = |data: Dataset| {
+            if recipe.images > 0 {
+                first(data, recipe.images)
+            } else {
+                data
+            }
+        };
+        let (train, test) = (cut(train), cut(test));
+        model.check_data(&train)?;
+        model.check_data(&test)?;
+        if train.len() < recipe.batch {
+            return Err(TrainError::Data {
+                name: train.name,
+                problem: format!(
+                    "{} training images are less than a batch of {}",
+                    train.labels.len(),
+                    recipe.batch
+                ),
+            });
+        }
+        let text = serde_json::to_string(&recipe).map_err(|e| TrainError::File {
+            path: checkpoint.to_owned(),
+            problem: e.to_string(),
+        })?;
+        let (position, optimizer, average) = if checkpoint.exists() {
+            let state = checkpoint::read(checkpoint, &mut model)?;
+            if state.0.recipe != text {
+                return Err(TrainError::File {
+                    path: checkpoint.to_owned(),
+                    problem: "the checkpoint of another recipe: give another folder, or remove it".to_owned(),
+                });
+            }
+            state
+        } else {
+            let position = Position {
+                recipe: text,
+                ..Position::default()
+            };
+            (position, Optimizer::default(), Average::default())
+        };
+        let statistics = channel_statistics(&train);
+        Ok(Self {
+            recipe,
+            train,
+            test,
+            model,
+            optimizer,
+            average,
+            position,
+            statistics,
+        })
+    }
+
+    /// The network as it is now.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What has been measured.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.position.rows
+    }
+
+    /// Mean and standard deviation of each channel that images are normalised with, in pixel values.
+    #[must_use]
+    pub fn normalization(&self) -> (&[f32], &[f32]) {
+        (&self.statistics.0, &self.statistics.1)
+    }
+
+    /// Follows the recipe to its end, or until `stop` says so; `checkpoint` then has all of it. True at the end.
+    ///
+    /// # Errors
+    /// If the loss is no number, a budget cannot be met, or a checkpoint cannot be written.
+    pub fn follow(
+        &mut self,
+        checkpoint: &Path,
+        stop: &dyn Fn() -> bool,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<bool, TrainError> {
+        while self.position.stage < self.recipe.stages.len() {
+            let stage = self.recipe.stages[self.position.stage].clone();
+            let began = Instant::now();
+            let done = match stage.stage {
+                Kind::Prune => {
+                    self.prune(&stage)?;
+                    true
+                }
+                Kind::Dense | Kind::Variational | Kind::Finetune => self.train(&stage, checkpoint, stop, tell)?,
+            };
+            if stage.stage == Kind::Prune {
+                self.position.seconds += began.elapsed().as_secs_f64();
+                self.measure(&stage, 0, 0.0, tell)?;
+            }
+            if !done {
+                self.save(checkpoint)?;
+                return Ok(false);
+            }
+            self.position.stage += 1;
+            self.position.step = 0;
+            self.position.masked = false;
+            self.save(checkpoint)?;
+        }
+        Ok(true)
+    }
+
+    fn save(&self, checkpoint: &Path) -> Result<(), TrainError> {
+        checkpoint::write(checkpoint, &self.position, &self.model, &self.optimizer, &self.average)
+    }
+
+    fn criterion(&self, stage: &Stage) -> Result<Option<Box<dyn Criterion>>, TrainError> {
+        let Some(name) = &stage.criterion else { return Ok(None) };
+        if let ("variational-mask", Some(settings)) = (name.as_str(), &stage.variational) {
+            return Ok(Some(Box::new(settings.clone())));
+        }
+        match criterion(name) {
+            Some(entry) => Ok(Some((entry.new)(self.recipe.seed))),
+            None => Err(TrainError::Budget(format!("there is no criterion {name}"))),
+        }
+    }
+
+    fn images<'a>(data: &'a Dataset, statistics: &(Vec<f32>, Vec<f32>)) -> Images<'a> {
+        Images::new(data, &statistics.0, &statistics.1)
+    }
+
+    /// Trains for the rest of the stage; false if stopped before its end.
+    fn train(
+        &mut self,
+        stage: &Stage,
+        checkpoint: &Path,
+        stop: &dyn Fn() -> bool,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<bool, TrainError> {
+        let mut criterion = self.criterion(stage)?;
+        let per_epoch = (self.train.len() / self.recipe.batch) as u64;
+        let steps = per_epoch * u64::from(stage.epochs);
+        if let Some(criterion) = criterion.as_mut().filter(|_| self.position.step == 0) {
+            criterion.attach(&mut self.model)?;
+            self.position.masked = true;
+        }
+        let mut order = Vec::new();
+        let mut saved = Instant::now();
+        let mut began = Instant::now();
+        while self.position.step < steps {
+            if stop() {
+                self.position.seconds += began.elapsed().as_secs_f64();
+                return Ok(false);
+            }
+            let step = self.position.step;
+            if order.is_empty() || step.is_multiple_of(per_epoch) {
+                order = Self::images(&self.train, &self.statistics).order(self.recipe.seed, self.position.total_epochs);
+            }
+            let loss = self.step(stage, &mut criterion, &order, step, per_epoch)?;
+            tell(Event::Step {
+                stage: (self.position.stage + 1, self.recipe.stages.len()),
+                kind: stage.stage,
+                step: (step + 1, steps),
+                loss,
+            });
+            if (step + 1).is_multiple_of(per_epoch) {
+                let epoch = ((step + 1) / per_epoch) as u32;
+                self.position.total_epochs += 1;
+                self.shrink_after(stage, criterion.as_deref_mut(), epoch)?;
+                self.position.seconds += began.elapsed().as_secs_f64();
+                let loss = self.position.loss_sum / per_epoch as f64;
+                self.position.loss_sum = 0.0;
+                self.measure(stage, epoch, loss, tell)?;
+                began = Instant::now();
+            }
+            if saved.elapsed().as_secs_f64() > CHECKPOINT_S {
+                self.position.seconds += began.elapsed().as_secs_f64();
+                began = Instant::now();
+                self.save(checkpoint)?;
+                saved = Instant::now();
+            }
+        }
+        Ok(true)
+    }
+
+    fn step(
+        &mut self,
+        stage: &Stage,
+        criterion: &mut Option<Box<dyn Criterion>>,
+        order: &[u32],
+        step: u64,
+        per_epoch: u64,
+    ) -> Result<f32, TrainError> {
+        let recipe = &self.recipe;
+        let begin = (step % per_epoch) as usize * recipe.batch;
+        let indices = &order[begin..begin + recipe.batch];
+        let size = stage.size.unwrap_or(self.train.height);
+        let images = Self::images(&self.train, &self.statistics);
+        let epochs = self.position.total_epochs;
+        let (x, labels) = images.augmented(indices, recipe.augment, recipe.seed, epochs, size, self.model.device())?;
+        let epoch = step as f64 / per_epoch as f64;
+        let progress = Progress {
+            step: self.position.total_steps,
+            epoch,
+            seed: recipe.seed,
+        };
+        let mut active = criterion.as_deref_mut().filter(|_| self.position.masked);
+        let masks = match &active {
+            Some(criterion) => criterion.masks(&self.model, indices.len(), progress)?,
+            None => Vec::new(),
+        };
+        let pass = Pass {
+            statistics: Statistics::Batch {
+                momentum: NORM_MOMENTUM,
+            },
+            masks: &masks,
+            precision: recipe.precision.into(),
+        };
+        let logits = self.model.forward(&x, pass)?;
+        let mut loss = cross_entropy(&logits, &labels, recipe.label_smoothing)?;
+        if let Some(penalty) = active
+            .as_ref()
+            .map(|c| c.penalty(&self.model, progress))
+            .transpose()?
+            .flatten()
+        {
+            loss = (loss + penalty)?;
+        }
+        let value = loss.to_scalar::<f32>()?;
+        if !value.is_finite() {
+            return Err(TrainError::Diverged {
+                stage: stage.stage.as_str().to_owned(),
+                step,
+                loss: value,
+            });
+        }
+        let mut gradients = loss.backward()?;
+        for (name, parameter) in &self.model.parameters {
+            let Some(gradient) = gradients.remove(parameter) else {
+                continue;
+            };
+            let (rule, rate) = if name.starts_with("mask.") {
+                (Rule::ADAM, stage.mask_rate_at(epoch))
+            } else {
+                let decay = if name.ends_with(".weight") {
+                    recipe.weight_decay
+                } else {
+                    0.0
+                };
+                let momentum = recipe.momentum;
+                (Rule::Nesterov { momentum, decay }, stage.rate_at(epoch))
+            };
+            self.optimizer.step(name, parameter, &gradient, rule, rate as f32)?;
+        }
+        if let Some(criterion) = active.as_mut() {
+            criterion.after_step(&mut self.model)?;
+        }
+        if let Some(decay) = recipe.average {
+            self.average.update(&self.model.parameters, decay)?;
+        }
+        self.position.step += 1;
+        self.position.total_steps += 1;
+        self.position.loss_sum += f64::from(value);
+        Ok(value)
+    }
+
+    /// What a pruning stage removes after `epoch` epochs.
+    fn shrink_after(
+        &mut self,
+        stage: &Stage,
+        criterion: Option<&mut (dyn Criterion + 'static)>,
+        epoch: u32,
+    ) -> Result<(), TrainError> {
+        let (Some(criterion), Some(budget), true) = (criterion, &stage.budget, self.position.masked) else {
+            return Ok(());
+        };
+        let (from, until, threshold) = match stage.shrink {
+            Some(shrink) => (shrink.from, shrink.until, shrink.threshold),
+            None => (stage.epochs, stage.epochs, 0.0),
+        };
+        if epoch < from {
+            return Ok(());
+        }
+        let batches = self.calibration()?;
+        let scores = criterion.score(&mut self.model, &batches)?;
+        let mut keep = plan(&self.model.graph, &scores, criterion.cost_power(), budget)?;
+        if epoch < until {
+            // Only what is noise already; the others get more time. A score is 1 / alpha.
+            let limit = (-threshold).exp();
+            for (keep, scores) in keep.iter_mut().zip(&scores) {
+                keep.extend((0..scores.len()).filter(|&c| scores[c] > limit));
+                keep.sort_unstable();
+                keep.dedup();
+            }
+        }
+        shrink(&mut self.model, &mut self.optimizer, &mut self.average, &keep)?;
+        if epoch >= until || budget.holds(&self.model.graph, &self.model.graph.widths()) {
+            criterion.detach(&mut self.model)?;
+            self.optimizer.slots.retain(|name, _| !name.starts_with("mask."));
+            // Averages of another parametrisation.
+            self.average.values.clear();
+            self.position.masked = false;
+        }
+        Ok(())
+    }
+
+    fn prune(&mut self, stage: &Stage) -> Result<(), TrainError> {
+        let (Some(mut criterion), Some(budget)) = (self.criterion(stage)?, &stage.budget) else {
+            return Ok(());
+        };
+        let batches = self.calibration()?;
+        criterion.attach(&mut self.model)?;
+        let scores = criterion.score(&mut self.model, &batches)?;
+        let keep = plan(&self.model.graph, &scores, criterion.cost_power(), budget)?;
+        shrink(&mut self.model, &mut self.optimizer, &mut self.average, &keep)?;
+        Ok(criterion.detach(&mut self.model)?)
+    }
+
+    /// Eight plain training batches.
+    fn calibration(&self) -> Result<Vec<(Tensor, Tensor)>, TrainError> {
+        let images = Self::images(&self.train, &self.statistics);
+        let order = images.order(self.recipe.seed, u32::MAX);
+        let batches = order.chunks_exact(self.recipe.batch).take(8);
+        batches
+            .map(|indices| Ok(images.plain(indices, self.model.device())?))
+            .collect()
+    }
+
+    /// Measures the network, with averaged weights where the recipe keeps them, and adds a row.
+    fn measure(
+        &mut self,
+        stage: &Stage,
+        epoch: u32,
+        loss: f64,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), TrainError> {
+        let own = self.exchange_average()?;
+        let accuracy = self.evaluate();
+        if let Some(own) = own {
+            self.restore(&own)?;
+        }
+        let accuracy = accuracy?;
+        let graph = &self.model.graph;
+        let cost = graph.total_cost(&graph.widths());
+        let row = Row {
+            stage: self.position.stage + 1,
+            kind: stage.stage,
+            epoch,
+            rate: stage.rate_at(f64::from(epoch)),
+            loss,
+            accuracy,
+            macs: cost.macs,
+            params: cost.params,
+            widths: graph.groups.iter().filter(|g| g.prunable).map(|g| g.channels).collect(),
+            seconds: self.position.seconds,
+        };
+        tell(Event::Row(&row));
+        self.position.rows.push(row);
+        Ok(())
+    }
+
+    /// Puts the averaged weights into the model, and returns its own.
+    fn exchange_average(&self) -> Result<Option<BTreeMap<String, Tensor>>, TrainError> {
+        if self.average.values.is_empty() {
+            return Ok(None);
+        }
+        let mut own = BTreeMap::new();
+        for (name, parameter) in &self.model.parameters {
+            own.insert(name.clone(), parameter.as_tensor().copy()?);
+            if let Some(values) = self.average.values.get(name) {
+                set(parameter, values)?;
+            }
+        }
+        Ok(Some(own))
+    }
+
+    fn restore(&self, own: &BTreeMap<String, Tensor>) -> Result<(), TrainError> {
+        for (name, parameter) in &self.model.parameters {
+            if let Some(value) = own.get(name) {
+                parameter.set(value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Accuracy on the test images, with batch-norm moments estimated anew: noise of masks, resolution and averaged
+    /// weights all make the running ones wrong.
+    fn evaluate(&mut self) -> Result<f64, TrainError> {
+        let precision = self.recipe.precision.into();
+        let mut masks = vec![None; self.model.graph.groups.len()];
+        for (g, mask) in masks.iter_mut().enumerate() {
+            *mask = self
+                .model
+                .parameters
+                .get(&format!("mask.{g}.theta"))
+                .map(|t| t.as_tensor().detach());
+        }
+        let device = self.model.device().clone();
+        let spread = |images: usize, masks: &[Option<Tensor>]| -> Result<Vec<Option<Tensor>>, TrainError> {
+            let rows = masks.iter().map(|mask| {
+                mask.as_ref()
+                    .map(|m| m.unsqueeze(0)?.broadcast_as((images, m.dim(0)?))?.contiguous())
+                    .transpose()
+            });
+            Ok(rows.collect::<candle_core::Result<_>>()?)
+        };
+        let images = Self::images(&self.train, &self.statistics);
+        let order = images.order(self.recipe.seed, u32::MAX);
+        let rows = spread(self.recipe.batch, &masks)?;
+        for (k, indices) in order.chunks_exact(self.recipe.batch).take(REESTIMATE).enumerate() {
+            let (x, _) = images.plain(indices, &device)?;
+            let momentum = 1.0 / (k + 1) as f32;
+            let statistics = Statistics::Batch { momentum };
+            forward(&mut self.model, &x, statistics, &rows, precision)?;
+        }
+        let images = Self::images(&self.test, &self.statistics);
+        let all: Vec<u32> = (0..images.len() as u32).collect();
+        let mut right = 0;
+        for indices in all.chunks(EVALUATION) {
+            let (x, labels) = images.plain(indices, &device)?;
+            let rows = spread(indices.len(), &masks)?;
+            let logits = forward(&mut self.model, &x, Statistics::Running, &rows, precision)?;
+            right += correct(&logits, &labels)?;
+        }
+        Ok(right as f64 / images.len() as f64)
+    }
+}
+
+fn forward(
+    model: &mut Model,
+    x: &Tensor,
+    statistics: Statistics,
+    masks: &[Option<Tensor>],
+    precision: Precision,
+) -> Result<Tensor, TrainError> {
+    let pass = Pass {
+        statistics,
+        masks,
+        precision,
+    };
+    Ok(model.forward(x, pass)?.detach())
+}
+
+fn set(parameter: &Var, values: &[f32]) -> Result<(), TrainError> {
+    Ok(parameter.set(&Tensor::from_slice(values, parameter.dims(), parameter.device())?)?)
+}
+
+/// The first images of `data`.
+fn first(mut data: Dataset, images: usize) -> Dataset {
+    let images = images.min(data.len());
+    data.pixels.truncate(images * data.height * data.width * data.channels);
+    data.labels.truncate(images);
+    data
+}
