@@ -42,6 +42,9 @@ pub struct Recipe {
     /// Only the first images of each split (0 for all): to try a recipe.
     #[serde(default)]
     pub images: usize,
+    /// Seconds between checkpoints within a stage.
+    #[serde(default = "checkpoint_s")]
+    pub checkpoint_s: f64,
     /// The stages in their order.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
@@ -49,6 +52,10 @@ pub struct Recipe {
 
 fn batch() -> usize {
     128
+}
+
+fn checkpoint_s() -> f64 {
+    60.0
 }
 
 fn momentum() -> f32 {

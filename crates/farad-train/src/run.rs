@@ -13,8 +13,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-/// Seconds between checkpoints within a stage.
-const CHECKPOINT_S: f64 = 60.0;
 /// Weight of a batch in the running moments of batch norm.
 const NORM_MOMENTUM: f32 = 0.1;
 /// Training batches from which the moments are estimated anew before an evaluation.
@@ -85,6 +83,7 @@ impl Run {
     /// # Errors
     /// If network, data or checkpoint do not fit the recipe.
     pub fn new(recipe: Recipe, train: Dataset, test: Dataset, checkpoint: &Path) -> Result<Self, TrainError> {
+        farad_kernels::dense::retain_memory();
         let graph = Graph::new(&Architecture::load(&recipe.network)?)?;
         let mut model = Model::new(graph, recipe.seed, &Device::Cpu)?;
         let cut = |data: Dataset| {
@@ -257,7 +256,7 @@ impl Run {
                 self.measure(stage, epoch, loss, tell)?;
                 began = Instant::now();
             }
-            if saved.elapsed().as_secs_f64() > CHECKPOINT_S {
+            if saved.elapsed().as_secs_f64() > self.recipe.checkpoint_s {
                 self.position.seconds += began.elapsed().as_secs_f64();
                 began = Instant::now();
                 self.save(checkpoint)?;

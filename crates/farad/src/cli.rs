@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Map(MapArgs),
     /// Show a network: nodes, shapes, parameters, MACs, BOPs.
     Inspect(InspectArgs),
+    /// Train, prune and quantise a network as a recipe says; a run that was stopped goes on.
+    Train(TrainArgs),
     /// List what can be given by name.
     List(ListArgs),
     /// Compare Farad with published numbers.
@@ -200,6 +202,26 @@ pub(crate) enum ListKind {
     Dataset,
     /// Kinds of ADC.
     Adc,
+    /// Architectures that can be trained.
+    Architecture,
+    /// Pruning criteria.
+    Criterion,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad train networks/recipes/fashion-mnist.toml
+  farad train recipe.toml --data ./cifar --out results")]
+pub(crate) struct TrainArgs {
+    /// Recipe: a TOML file.
+    pub(crate) recipe: PathBuf,
+    /// Dataset instead of the recipe's: a name of `farad list dataset`, or a folder.
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) data: Option<String>,
+    /// Folder for the checkpoint and the results [default: train/RECIPE].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

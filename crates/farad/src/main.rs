@@ -38,6 +38,7 @@ fn run() -> Status {
         Command::Run(args) => commands::run::run(args, &terminal),
         Command::Map(args) => commands::map::run(args, &terminal),
         Command::Inspect(args) => commands::inspect::run(args, &terminal),
+        Command::Train(args) => commands::train::run(args, &terminal),
         Command::List(args) => commands::list::run(args, &terminal),
         Command::Check(args) => commands::check::run(args, &terminal),
         Command::Explain(args) => commands::explain::run(args, &terminal),

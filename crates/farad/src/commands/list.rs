@@ -7,6 +7,10 @@ use crate::terminal::Terminal;
 use farad_data::Place;
 use farad_hw::{adc, models};
 use farad_report::text::{Align, TextTable};
+use farad_report::units::count;
+use farad_train::architecture::BUILT_IN;
+use farad_train::prune::CRITERIA;
+use farad_train::{Architecture, Graph};
 
 pub(crate) fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Failure> {
     let table = match args.kind {
@@ -14,6 +18,8 @@ pub(crate) fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Failur
         ListKind::Network => networks(),
         ListKind::Dataset => datasets(),
         ListKind::Adc => adcs(),
+        ListKind::Architecture => architectures()?,
+        ListKind::Criterion => criteria(),
     };
     terminal.print(&format!("{}\n", table.render(terminal.look())))?;
     Ok(Status::Done)
@@ -59,6 +65,36 @@ fn datasets() -> TextTable {
             Place::Missing => "not here".into(),
         };
         table.row([info.name, place, info.about]);
+    }
+    table
+}
+
+fn architectures() -> Result<TextTable, Failure> {
+    let mut table = TextTable::new([
+        ("architecture", Align::Left),
+        ("input", Align::Left),
+        ("parameters", Align::Right),
+        ("MACs", Align::Right),
+    ]);
+    for (name, _) in BUILT_IN {
+        let architecture = Architecture::load(name).map_err(|e| Failure::Other(e.into()))?;
+        let graph = Graph::new(&architecture).map_err(|e| Failure::Other(e.into()))?;
+        let cost = graph.total_cost(&graph.widths());
+        let [height, width, channels] = graph.input;
+        table.row([
+            (*name).to_owned(),
+            format!("{height}x{width}x{channels}"),
+            count(cost.params as u64),
+            count(cost.macs as u64),
+        ]);
+    }
+    Ok(table)
+}
+
+fn criteria() -> TextTable {
+    let mut table = TextTable::new([("criterion", Align::Left), ("what it is", Align::Left)]);
+    for criterion in CRITERIA {
+        table.row([criterion.name, criterion.about]);
     }
     table
 }

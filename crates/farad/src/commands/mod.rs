@@ -7,3 +7,4 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod map;
 pub(crate) mod run;
+pub(crate) mod train;

@@ -1,0 +1,3 @@
+//! Whole runs of small recipes.
+
+mod recipes;

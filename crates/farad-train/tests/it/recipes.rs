@@ -1,0 +1,156 @@
+use farad_data::Dataset;
+use farad_train::rng::{Purpose, Rng};
+use farad_train::{Event, Recipe, Run};
+use std::path::Path;
+
+const NETWORK: &str = r#"
+name = "tiny"
+input = [8, 8, 1]
+layers = [
+    { conv = 12 }, { pool = "max" },
+    { residual = [{ conv = 12 }, { conv = 12, activation = "none" }] },
+    { pool = "average" }, { dense = 2 },
+]
+"#;
+
+/// Noise with a bright bar, upright or lying, somewhere.
+fn bars(split: &str, images: usize) -> Dataset {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for i in 0..images {
+        let mut rng = Rng::new(11, Purpose::Order, i as u32, u32::from(split == "test"));
+        let (label, place) = (rng.below(2), 1 + rng.below(6));
+        for y in 0..8 {
+            for x in 0..8 {
+                let bar = if label == 0 { x == place } else { y == place };
+                pixels.push((rng.below(60) + if bar { 150 } else { 20 }) as u8);
+            }
+        }
+        labels.push(label as u16);
+    }
+    Dataset {
+        name: "bars".to_owned(),
+        split: split.to_owned(),
+        height: 8,
+        width: 8,
+        channels: 1,
+        classes: 2,
+        pixels,
+        labels,
+    }
+}
+
+fn recipe(folder: &Path, stages: &str) -> Recipe {
+    let network = folder.join("tiny.toml");
+    std::fs::write(&network, NETWORK).unwrap();
+    let text = format!(
+        "network = {network:?}\ndataset = \"bars\"\nseed = 3\nbatch = 32\naverage = 0.8\nweight_decay = 1e-4\naugment = {{ crop = 1, flip = \"random\" }}\n{stages}"
+    );
+    Recipe::parse(&text).unwrap()
+}
+
+const STAGES: &str = r#"
+[[stage]]
+stage = "dense"
+epochs = 2
+rate = [[0, 0.05], [2, 0.05]]
+[[stage]]
+stage = "variational"
+epochs = 2
+rate = [[0, 0.05], [2, 0.02]]
+criterion = "variational-mask"
+budget = { params = 0.5, min_keep = 2 }
+variational = { lambda = 4, delay = 0, images = 256 }
+[[stage]]
+stage = "finetune"
+epochs = 2
+rate = [[0, 0.02], [2, 0.0]]
+"#;
+
+fn start(recipe: &Recipe, checkpoint: &Path) -> Run {
+    Run::new(recipe.clone(), bars("train", 256), bars("test", 200), checkpoint).unwrap()
+}
+
+/// Everything that the network computes with, by name.
+fn values(run: &Run) -> Vec<(String, Vec<u32>)> {
+    let parameters = run.model().parameters().iter();
+    parameters
+        .map(|(name, p)| {
+            let values = p.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            (name.clone(), values.iter().map(|v| v.to_bits()).collect())
+        })
+        .collect()
+}
+
+#[test]
+fn a_recipe_learns_and_prunes_to_its_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(folder.path(), STAGES);
+    let mut run = start(&recipe, &folder.path().join("a"));
+    assert!(run.follow(&folder.path().join("a"), &|| false, &mut |_| {}).unwrap());
+    let rows = run.rows();
+    assert_eq!(rows.len(), 6);
+    let (dense, last) = (&rows[1], &rows[5]);
+    // Two classes: chance is one half.
+    assert!(last.accuracy > 0.95, "{rows:?}");
+    assert!(last.params * 2 <= dense.params && last.params > 0);
+    assert!(last.widths.iter().all(|&w| (2..=12).contains(&w)));
+    assert!(run.model().parameters().keys().all(|name| !name.starts_with("mask.")));
+}
+
+#[test]
+fn a_stopped_run_ends_as_an_undisturbed_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(folder.path(), STAGES);
+    let whole = folder.path().join("whole");
+    let mut run = start(&recipe, &whole);
+    run.follow(&whole, &|| false, &mut |_| {}).unwrap();
+    let expected = values(&run);
+    let measured: Vec<f64> = run.rows().iter().map(|r| r.accuracy).collect();
+
+    // 48 steps in all: stopped after every seventh, in all stages, and made anew from the file.
+    let parts = folder.path().join("parts");
+    let mut restarts = 0;
+    let resumed = loop {
+        let mut run = start(&recipe, &parts);
+        let steps = std::cell::Cell::new(0);
+        let mut count = |event: Event<'_>| {
+            if let Event::Step { .. } = event {
+                steps.set(steps.get() + 1);
+            }
+        };
+        if run.follow(&parts, &|| steps.get() == 7, &mut count).unwrap() {
+            break run;
+        }
+        restarts += 1;
+    };
+    assert_eq!(restarts, 6);
+    assert_eq!(values(&resumed), expected);
+    assert_eq!(resumed.rows().iter().map(|r| r.accuracy).collect::<Vec<_>>(), measured);
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("c");
+    let fast = recipe(folder.path(), &STAGES.replace("0.05", "900"));
+    let error = start(&fast, &checkpoint)
+        .follow(&checkpoint, &|| false, &mut |_| {})
+        .unwrap_err();
+    assert!(error.to_string().contains("stage `dense`"), "{error}");
+
+    let greedy = recipe(folder.path(), &STAGES.replace("params = 0.5", "params = 0.001"));
+    let error = start(&greedy, &checkpoint)
+        .follow(&checkpoint, &|| false, &mut |_| {})
+        .unwrap_err();
+    assert!(error.to_string().contains("budget cannot be met"), "{error}");
+
+    // The checkpoint of the dense stage is still there, for its own recipe only.
+    let other = recipe(folder.path(), STAGES);
+    let error = Run::new(other, bars("train", 256), bars("test", 200), &checkpoint).unwrap_err();
+    assert!(error.to_string().contains("another recipe"), "{error}");
+    assert!(!start(&greedy, &checkpoint).rows().is_empty());
+
+    std::fs::write(&checkpoint, b"half a file").unwrap();
+    let error = Run::new(greedy, bars("train", 256), bars("test", 200), &checkpoint).unwrap_err();
+    assert!(error.to_string().contains("no checkpoint of Farad"), "{error}");
+}
