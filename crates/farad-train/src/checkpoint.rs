@@ -33,6 +33,7 @@ pub(crate) struct Position {
     pub(crate) rows: Vec<super::run::Row>,
     pub(crate) widths: Vec<usize>,
     pub(crate) slot_steps: BTreeMap<String, u32>,
+    pub(crate) average_updates: u64,
 }
 
 const STATE: &str = "state";
@@ -72,6 +73,7 @@ pub(crate) fn write(
     }
     let position = Position {
         widths: model.graph.widths(),
+        average_updates: average.updates,
         slot_steps: optimizer.slots.iter().map(|(n, s)| (n.clone(), s.steps)).collect(),
         ..position.clone()
     };
@@ -118,7 +120,11 @@ pub(crate) fn read(file: &Path, model: &mut Model) -> Result<(Position, Optimize
         group.channels = width;
     }
     model.parameters.clear();
-    let (mut optimizer, mut average) = (Optimizer::default(), Average::default());
+    let mut optimizer = Optimizer::default();
+    let mut average = Average {
+        updates: position.average_updates,
+        ..Average::default()
+    };
     for (key, tensor) in &tensors {
         let Some((kind, name)) = key.split_once('/') else {
             continue;

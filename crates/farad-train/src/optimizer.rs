@@ -137,14 +137,18 @@ impl InplaceOp2 for Update<'_> {
 #[derive(Debug, Clone, Default)]
 pub struct Average {
     pub(crate) values: BTreeMap<String, Vec<f32>>,
+    pub(crate) updates: u64,
 }
 
 impl Average {
-    /// Moves the averages towards the parameters by `1 - decay`; a parameter seen for the first time is its average.
+    /// Moves the averages towards the parameters by `1 - decay`, and by more at first, so that the random start is forgotten:
+    /// the decay is at most `(1 + t) / (10 + t)` after `t` updates. A parameter seen for the first time is its average.
     ///
     /// # Errors
     /// If a parameter cannot be read.
     pub fn update(&mut self, parameters: &BTreeMap<String, Var>, decay: f32) -> Result<()> {
+        let decay = decay.min((1.0 + self.updates as f32) / (10.0 + self.updates as f32));
+        self.updates += 1;
         for (name, parameter) in parameters {
             crate::ops::with_slice(parameter, |values| match self.values.get_mut(name) {
                 Some(average) if average.len() == values.len() => {

@@ -381,7 +381,7 @@ impl Run {
             criterion.detach(&mut self.model)?;
             self.optimizer.slots.retain(|name, _| !name.starts_with("mask."));
             // Averages of another parametrisation.
-            self.average.values.clear();
+            self.average = Average::default();
             self.position.masked = false;
         }
         Ok(())

@@ -1,3 +1,4 @@
 //! Whole runs of small recipes.
+#![allow(clippy::unwrap_used)]
 
 mod recipes;
