@@ -219,6 +219,7 @@ mod tests {
             .set(&Tensor::new(&[3.0f32], &Device::Cpu).unwrap())
             .unwrap();
         average.update(&parameters, 0.9).unwrap();
-        assert!((average.values["w"][0] - 2.1).abs() < 1e-6);
+        // Three updates before: the decay is 4 / 13.
+        assert!((average.values["w"][0] - (2.0 + 9.0 / 13.0)).abs() < 1e-6);
     }
 }
