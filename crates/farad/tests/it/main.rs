@@ -6,3 +6,4 @@ mod bad_inputs;
 mod harness;
 mod results;
 mod streams;
+mod train;
