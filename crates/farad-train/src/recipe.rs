@@ -14,6 +14,9 @@ pub struct Recipe {
     pub network: String,
     /// Dataset by name, or its folder; its training split trains, its test split measures.
     pub dataset: String,
+    /// Checkpoint whose network is the start, instead of random weights: several recipes can share a dense network.
+    #[serde(default)]
+    pub from: Option<String>,
     /// Of everything random.
     #[serde(default)]
     pub seed: u64,

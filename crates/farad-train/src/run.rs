@@ -6,7 +6,7 @@ use crate::optimizer::{Average, Optimizer, Rule};
 use crate::prune::{Criterion, Progress, criterion, plan, shrink};
 use crate::recipe::{Kind, Recipe, Stage};
 use crate::{Architecture, Graph, Model, Pass, Precision, Statistics, TrainError, correct, cross_entropy};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use farad_data::Dataset;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -120,6 +120,10 @@ impl Run {
             }
             state
         } else {
+            if let Some(from) = &recipe.from {
+                let (_, _, average) = checkpoint::read(Path::new(from), &mut model)?;
+                adopt(&model, &average)?;
+            }
             let position = Position {
                 recipe: text,
                 ..Position::default()
@@ -450,10 +454,8 @@ impl Run {
         let mut own = BTreeMap::new();
         for (name, parameter) in &self.model.parameters {
             own.insert(name.clone(), parameter.as_tensor().copy()?);
-            if let Some(values) = self.average.values.get(name) {
-                set(parameter, values)?;
-            }
         }
+        adopt(&self.model, &self.average)?;
         Ok(Some(own))
     }
 
@@ -524,8 +526,14 @@ fn forward(
     Ok(model.forward(x, pass)?.detach())
 }
 
-fn set(parameter: &Var, values: &[f32]) -> Result<(), TrainError> {
-    Ok(parameter.set(&Tensor::from_slice(values, parameter.dims(), parameter.device())?)?)
+/// Gives the model the averaged weights.
+fn adopt(model: &Model, average: &Average) -> Result<(), TrainError> {
+    for (name, parameter) in &model.parameters {
+        if let Some(values) = average.values.get(name) {
+            parameter.set(&Tensor::from_slice(values, parameter.dims(), parameter.device())?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The first images of `data`.

@@ -154,3 +154,24 @@ fn what_cannot_be_done_is_said() {
     let error = Run::new(greedy, bars("train", 256), bars("test", 200), &checkpoint).unwrap_err();
     assert!(error.to_string().contains("no checkpoint of Farad"), "{error}");
 }
+
+#[test]
+fn a_recipe_can_start_from_the_network_of_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+    let dense = recipe(
+        folder.path(),
+        "[[stage]]\nstage = \"dense\"\nepochs = 4\nrate = [[0, 0.05], [4, 0.0]]",
+    );
+    let mut run = start(&dense, &first);
+    run.follow(&first, &|| false, &mut |_| {}).unwrap();
+    let trained = run.rows()[3].accuracy;
+
+    let stages = "[[stage]]\nstage = \"prune\"\ncriterion = \"l1-norm\"\nbudget = { params = 1.0 }";
+    let mut pruned = recipe(folder.path(), stages);
+    pruned.from = Some(first.display().to_string());
+    let mut run = start(&pruned, &second);
+    run.follow(&second, &|| false, &mut |_| {}).unwrap();
+    // Nothing had to go, so it is the same network.
+    assert_eq!(run.rows()[0].accuracy, trained);
+}
