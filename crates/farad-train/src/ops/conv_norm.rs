@@ -1,6 +1,6 @@
 //! Convolution, batch norm, mask and activation in one.
 
-use super::{composed, slice, tensor, with_slice};
+use super::{composed, slice, tensor, with_slice, zeros};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use farad_kernels::dense::{
     Activation, Conv2d, Norm, Precision, channel_moments, conv_forward, conv_input_gradient, conv_weight_gradient,
@@ -113,7 +113,7 @@ impl CustomOp3 for ConvNorm {
         affine_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let affine = slice(affine, affine_layout)?;
-        let mut u = vec![0.0; self.shape.output_len()];
+        let mut u = zeros(self.shape.output_len());
         conv_forward(
             &self.shape,
             self.precision,
@@ -127,7 +127,7 @@ impl CustomOp3 for ConvNorm {
             channel_moments(norm.images * norm.positions, norm.channels, &u, &mut mean, &mut var);
             Moments { mean, var }
         });
-        let mut y = vec![0.0; u.len()];
+        let mut y = zeros(u.len());
         norm_forward(&norm, &u, &moments.mean, &moments.inv_std(), &mut y);
         let shape = Shape::from((
             self.shape.images,
@@ -156,7 +156,7 @@ impl CustomOp3 for ConvNorm {
             candle_core::bail!("no gradient through fixed moments");
         }
         let channels = self.shape.out_channels;
-        let mut du = vec![0.0; u.len()];
+        let mut du = zeros(u.len());
         let d_affine = with_slice(affine, |values| {
             with_slice(dy, |dy| {
                 let norm = self.norm(values);
@@ -170,13 +170,13 @@ impl CustomOp3 for ConvNorm {
             })
         })??;
         drop(u);
-        let mut dw = vec![0.0; w.elem_count()];
+        let mut dw = zeros(w.elem_count());
         with_slice(x, |x| {
             conv_weight_gradient(&self.shape, self.precision, x, &du, &mut dw);
         })?;
         // The images need no gradient.
         let dx = if x.track_op() {
-            let mut dx = vec![0.0; x.elem_count()];
+            let mut dx = zeros(x.elem_count());
             with_slice(w, |w| conv_input_gradient(&self.shape, self.precision, &du, w, &mut dx))?;
             Some(tensor(dx, x)?)
         } else {

@@ -1,6 +1,6 @@
 //! Pooling.
 
-use super::{composed, slice, tensor, with_slice};
+use super::{composed, slice, tensor, with_slice, zeros};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use farad_kernels::dense::{average_pool_backward, average_pool_forward, max_pool2_backward, max_pool2_forward};
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +27,7 @@ impl CustomOp1 for MaxPool {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = layout.shape().dims4()?;
         let shape = Shape::from((n, h / 2, w / 2, c));
-        let mut y = vec![0.0; shape.elem_count()];
+        let mut y = zeros(shape.elem_count());
         let mut argmax = vec![0; y.len()];
         max_pool2_forward(n, h, w, c, slice(x, layout)?, &mut y, &mut argmax);
         *self.argmax.lock().unwrap_or_else(PoisonError::into_inner) = argmax;
@@ -37,7 +37,7 @@ impl CustomOp1 for MaxPool {
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (n, h, w, c) = x.dims4()?;
         let argmax = self.argmax.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut dx = vec![0.0; x.elem_count()];
+        let mut dx = zeros(x.elem_count());
         with_slice(dy, |dy| max_pool2_backward(n, h, w, c, &argmax, dy, &mut dx))?;
         Ok(Some(tensor(dx, x)?))
     }
@@ -67,7 +67,7 @@ impl CustomOp1 for AveragePool {
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (n, h, w, c) = x.dims4()?;
-        let mut dx = vec![0.0; x.elem_count()];
+        let mut dx = zeros(x.elem_count());
         with_slice(dy, |dy| average_pool_backward(n, h * w, c, dy, &mut dx))?;
         Ok(Some(tensor(dx, x)?))
     }

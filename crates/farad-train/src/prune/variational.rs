@@ -6,6 +6,7 @@ use crate::graph::Graph;
 use crate::ops::with_slice;
 use crate::rng::{Purpose, Rng};
 use candle_core::{DType, Result, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// log alpha is kept within this distance of 0.
@@ -186,8 +187,12 @@ impl Criterion for VariationalMask {
                     return Ok(None);
                 };
                 let channels = theta.dim(0)?;
-                let mut rng = Rng::new(progress.seed, Purpose::Mask, progress.step as u32, g as u32);
-                let noise: Vec<f32> = (0..images * channels).map(|_| rng.normal()).collect();
+                let mut noise = vec![0.0; images * channels];
+                noise.par_chunks_mut(channels).enumerate().for_each(|(n, row)| {
+                    let place = (g as u32) << 16 | n as u32;
+                    let mut rng = Rng::new(progress.seed, Purpose::Mask, progress.step as u32, place);
+                    row.fill_with(|| rng.normal());
+                });
                 let noise = Tensor::from_vec(noise, (images, channels), model.device())?;
                 let sigma = (log_variance * 0.5)?.exp()?;
                 noise.broadcast_mul(&sigma)?.broadcast_add(&theta).map(Some)
