@@ -1,55 +1,18 @@
 //! The three products of a convolution.
 
+use super::gather::{self, Columns, Taps};
+use super::pack::Weights;
 use super::shape::{Conv2d, Precision};
+use super::tile::Engine;
+use super::{depthwise, weight_gradient};
 
-fn operand(precision: Precision, x: f32) -> f32 {
-    match precision {
-        Precision::F32 => x,
-        Precision::Bf16 => {
-            let bits = x.to_bits();
-            f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
-        }
-    }
-}
-
-/// Visits every product: `(input index, weight index, output index)`.
-fn for_each(c: &Conv2d, mut f: impl FnMut(usize, usize, usize)) {
-    let (oh, ow) = (c.out_height(), c.out_width());
-    for n in 0..c.images {
-        for oy in 0..oh {
-            for ox in 0..ow {
-                for ky in 0..c.kernel {
-                    for kx in 0..c.kernel {
-                        let (Some(y), Some(x)) = (c.source(oy, ky, c.height), c.source(ox, kx, c.width)) else {
-                            continue;
-                        };
-                        let input = ((n * c.height + y) * c.width + x) * c.in_channels;
-                        let output = ((n * oh + oy) * ow + ox) * c.out_channels;
-                        let tap = ky * c.kernel + kx;
-                        for co in 0..c.out_channels {
-                            if c.depthwise {
-                                f(input + co, co * c.taps() + tap, output + co);
-                                continue;
-                            }
-                            for ci in 0..c.in_channels {
-                                f(input + ci, (co * c.taps() + tap) * c.in_channels + ci, output + co);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// `y[n][oy][ox][co]`, the convolution of `x` with `w[co][ky][kx][ci]` (depthwise: `w[c][ky][kx]`).
+/// `y[n][oy][ox][co]`, the convolution of `x` with `w[co][ky][kx][ci]`, or `w[c][ky][kx]` if depthwise; that is always computed in
+/// f32.
 ///
 /// # Panics
 /// If a length is wrong.
 pub fn conv_forward(c: &Conv2d, precision: Precision, x: &[f32], w: &[f32], y: &mut [f32]) {
-    c.check(x.len(), w.len(), y.len());
-    y.fill(0.0);
-    for_each(c, |i, k, o| y[o] += operand(precision, x[i]) * operand(precision, w[k]));
+    forward(Engine::detect(), c, precision, x, w, y);
 }
 
 /// `dx`, the gradient with respect to the input, from `dy`, that with respect to the output.
@@ -57,11 +20,7 @@ pub fn conv_forward(c: &Conv2d, precision: Precision, x: &[f32], w: &[f32], y: &
 /// # Panics
 /// If a length is wrong.
 pub fn conv_input_gradient(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32], dx: &mut [f32]) {
-    c.check(dx.len(), w.len(), dy.len());
-    dx.fill(0.0);
-    for_each(c, |i, k, o| {
-        dx[i] += operand(precision, dy[o]) * operand(precision, w[k])
-    });
+    input_gradient(Engine::detect(), c, precision, dy, w, dx);
 }
 
 /// `dw`, the gradient with respect to the weights, summed over the batch.
@@ -69,9 +28,43 @@ pub fn conv_input_gradient(c: &Conv2d, precision: Precision, dy: &[f32], w: &[f3
 /// # Panics
 /// If a length is wrong.
 pub fn conv_weight_gradient(c: &Conv2d, precision: Precision, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    weight_gradient(Engine::detect(), c, precision, x, dy, dw);
+}
+
+fn weights<'a>(c: &Conv2d, values: &'a [f32]) -> Weights<'a> {
+    Weights {
+        values,
+        taps: c.taps(),
+        outputs: c.out_channels,
+        inputs: c.in_channels,
+    }
+}
+
+pub(super) fn forward(engine: Engine, c: &Conv2d, precision: Precision, x: &[f32], w: &[f32], y: &mut [f32]) {
+    c.check(x.len(), w.len(), y.len());
+    let taps = Taps::forward(c);
+    if c.depthwise {
+        depthwise::gather(engine.isa(), &taps, c.images, x, w, c.in_channels, y);
+    } else {
+        gather::gather(engine, precision, &taps, c.images, x, weights(c, w), Columns::Outputs, y);
+    }
+}
+
+pub(super) fn input_gradient(engine: Engine, c: &Conv2d, precision: Precision, dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    c.check(dx.len(), w.len(), dy.len());
+    let taps = Taps::input_gradient(c);
+    if c.depthwise {
+        depthwise::gather(engine.isa(), &taps, c.images, dy, w, c.in_channels, dx);
+    } else {
+        gather::gather(engine, precision, &taps, c.images, dy, weights(c, w), Columns::Inputs, dx);
+    }
+}
+
+pub(super) fn weight_gradient(engine: Engine, c: &Conv2d, precision: Precision, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     c.check(x.len(), dw.len(), dy.len());
-    dw.fill(0.0);
-    for_each(c, |i, k, o| {
-        dw[k] += operand(precision, x[i]) * operand(precision, dy[o])
-    });
+    if c.depthwise {
+        depthwise::weight_gradient(engine.isa(), c, x, dy, dw);
+    } else {
+        weight_gradient::weight_gradient(engine, precision, c, x, dy, dw);
+    }
 }

@@ -4,18 +4,26 @@
 //! is 32 bits, one f32 or two bf16; operands are first packed into words, position-major with the images of a chunk
 //! side by side, so that every image of a tile sees the same valid taps. A position then lists only the taps that fall
 //! inside the map, and padding is neither stored nor multiplied; strides and the input gradient are other lists for the
-//! same loop. One micro-kernel ([`tile`]) serves forward, input and weight gradient, in both precisions.
+//! same loop. One micro-kernel (`tile`) serves forward, input and weight gradient, in both precisions.
 //!
 //! Results do not depend on the number of threads: sums are partitioned by shapes alone and added in the order of their
 //! index. Unlike the integer kernels, they may differ between instruction sets, which sum with different rounding.
 //! The functions use rayon's current pool, and panic if a slice has not the length that its shape says.
 
 mod convolution;
+mod depthwise;
 mod elementwise;
+mod gather;
+mod lanes;
 mod memory;
 mod norm;
+mod pack;
 mod pool;
 mod shape;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod weight_gradient;
 
 pub use convolution::{conv_forward, conv_input_gradient, conv_weight_gradient};
 pub use elementwise::{Activation, act_backward, add_act_forward};

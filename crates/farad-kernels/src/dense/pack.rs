@@ -1,0 +1,201 @@
+//! Packing tensors into words, position-major.
+//!
+//! A word is one f32, or two bf16 that are multiplied and added together: the first in the lower half. Where a pair
+//! lacks its second member it is zero.
+
+use super::shape::Precision;
+use crate::Isa;
+use crate::isa::portable;
+use std::cell::Cell;
+use std::ops::Range;
+
+impl Precision {
+    /// Words for `count` operands that are summed over.
+    pub(super) fn words(self, count: usize) -> usize {
+        match self {
+            Self::F32 => count,
+            Self::Bf16 => count.div_ceil(2),
+        }
+    }
+}
+
+/// The nearest bf16, ties to even, in the upper half; the lower half is to be cut off. A NaN stays one.
+#[inline(always)]
+fn round(x: f32) -> u32 {
+    let bits = x.to_bits();
+    if x.is_nan() {
+        bits | 0x0040_0000
+    } else {
+        bits + 0x7fff + (bits >> 16 & 1)
+    }
+}
+
+/// The word of two operands.
+#[inline(always)]
+fn pair(low: f32, high: f32) -> u32 {
+    round(low) >> 16 | round(high) & 0xffff_0000
+}
+
+/// Calls `f` with `len` words of the thread's own memory, which keeps its pages from call to call and holds anything.
+pub(super) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [u32]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+    }
+    // Taken rather than borrowed: while `f` waits for its tasks, this thread may run another convolution.
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < len {
+        scratch.resize(len, 0);
+    }
+    let result = f(&mut scratch[..len]);
+    SCRATCH.set(scratch);
+    result
+}
+
+/// A batch of maps, `[images][positions][channels]`.
+#[derive(Clone, Copy)]
+pub(super) struct Maps<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) positions: usize,
+    pub(super) channels: usize,
+}
+
+impl Maps<'_> {
+    fn row(&self, image: usize, position: usize) -> &[f32] {
+        let start = (image * self.positions + position) * self.channels;
+        &self.values[start..start + self.channels]
+    }
+}
+
+/// `words[position][image][channel word]`, for sums over channels.
+pub(super) fn pack_channels(isa: Isa, precision: Precision, maps: Maps, images: Range<usize>, words: &mut [u32]) {
+    let mut rows = words.chunks_exact_mut(precision.words(maps.channels));
+    for position in 0..maps.positions {
+        for image in images.clone() {
+            let words = rows.next().expect("a row of words for each row of channels");
+            let row = maps.row(image, position);
+            match precision {
+                Precision::F32 => copy_bits(row, words),
+                Precision::Bf16 => pair_neighbours(isa, row, words),
+            }
+        }
+    }
+}
+
+/// `words[panel][position][image word][width]`, for sums over images: panels are `width` channels, the last one padded
+/// with anything.
+pub(super) fn pack_images(
+    isa: Isa,
+    precision: Precision,
+    maps: Maps,
+    images: Range<usize>,
+    channels: Range<usize>,
+    width: usize,
+    words: &mut [u32],
+) {
+    let steps = precision.words(images.len());
+    let panel_len = maps.positions * steps * width;
+    let mut row = vec![0; channels.len()];
+    for position in 0..maps.positions {
+        for step in 0..steps {
+            let values = |image: usize| &maps.row(image, position)[channels.clone()];
+            match precision {
+                Precision::F32 => copy_bits(values(images.start + step), &mut row),
+                Precision::Bf16 => {
+                    let first = images.start + 2 * step;
+                    let second = (first + 1 < images.end).then(|| values(first + 1));
+                    pair_rows(isa, values(first), second, &mut row);
+                }
+            }
+            let start = (position * steps + step) * width;
+            for (panel, row) in row.chunks(width).enumerate() {
+                words[panel * panel_len + start..][..row.len()].copy_from_slice(row);
+            }
+        }
+    }
+}
+
+fn copy_bits(values: &[f32], words: &mut [u32]) {
+    for (word, value) in words.iter_mut().zip(values) {
+        *word = value.to_bits();
+    }
+}
+
+portable! {
+    fn pair_neighbours(values: &[f32], words: &mut [u32]) {
+        let (pairs, last) = values.as_chunks::<2>();
+        for (word, &[low, high]) in words.iter_mut().zip(pairs) {
+            *word = pair(low, high);
+        }
+        if let ([low], Some(word)) = (last, words.last_mut()) {
+            *word = pair(*low, 0.0);
+        }
+    }
+}
+
+portable! {
+    fn pair_rows(low: &[f32], high: Option<&[f32]>, words: &mut [u32]) {
+        match high {
+            Some(high) => {
+                for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
+                    *word = pair(low, high);
+                }
+            }
+            None => {
+                for (word, &low) in words.iter_mut().zip(low) {
+                    *word = pair(low, 0.0);
+                }
+            }
+        }
+    }
+}
+
+/// Weights `[out][tap][in]` of which to take a block of columns, for sums over the other channels.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) taps: usize,
+    pub(super) outputs: usize,
+    pub(super) inputs: usize,
+}
+
+impl Weights<'_> {
+    fn row(&self, output: usize, tap: usize) -> &[f32] {
+        let start = (output * self.taps + tap) * self.inputs;
+        &self.values[start..start + self.inputs]
+    }
+
+    /// `words[tap][input word][width]`: columns are output channels. Words beyond the columns hold anything.
+    pub(super) fn pack_outputs(&self, isa: Isa, precision: Precision, columns: Range<usize>, width: usize, words: &mut [u32]) {
+        let depth = precision.words(self.inputs);
+        let mut row = vec![0; depth];
+        for (tap, words) in words.chunks_exact_mut(depth * width).enumerate() {
+            for (column, output) in columns.clone().enumerate() {
+                match precision {
+                    Precision::F32 => copy_bits(self.row(output, tap), &mut row),
+                    Precision::Bf16 => pair_neighbours(isa, self.row(output, tap), &mut row),
+                }
+                for (words, &word) in words.chunks_exact_mut(width).zip(&row) {
+                    words[column] = word;
+                }
+            }
+        }
+    }
+
+    /// `words[tap][output word][width]`: columns are input channels. Words beyond the columns hold anything.
+    pub(super) fn pack_inputs(&self, isa: Isa, precision: Precision, columns: Range<usize>, width: usize, words: &mut [u32]) {
+        let depth = precision.words(self.outputs);
+        for (tap, words) in words.chunks_exact_mut(depth * width).enumerate() {
+            for (step, words) in words.chunks_exact_mut(width).enumerate() {
+                let words = &mut words[..columns.len()];
+                let values = |output: usize| &self.row(output, tap)[columns.clone()];
+                match precision {
+                    Precision::F32 => copy_bits(values(step), words),
+                    Precision::Bf16 => {
+                        let second = (2 * step + 1 < self.outputs).then(|| values(2 * step + 1));
+                        pair_rows(isa, values(2 * step), second, words);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The micro-kernel: a small tile of outputs, summed in registers.
+//!
+//! `c[i][j] += sum of a[i][k] * b[k][j]` over words, where `k` goes through a list of [`Run`]s. Rows of `a` may be any
+//! distance apart and are broadcast from where they are; a step of `b` is one contiguous row of the tile's width.
+
+use super::lanes::{self, Pair, Product, Single, Sums};
+use super::shape::Precision;
+use crate::{Isa, LANES};
+
+/// Rows of a full tile: with four registers of sums each and one row of `b`, they leave room in 32 registers.
+pub(super) const ROWS: usize = 6;
+
+/// Consecutive steps of a reduction; offsets are in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    /// Start in `a`.
+    pub(super) a: usize,
+    /// Start in `b`.
+    pub(super) b: usize,
+    /// Steps.
+    pub(super) steps: usize,
+}
+
+/// Operands of one tile.
+pub(super) struct Tile<'a> {
+    /// Rows of the tile, at most [`ROWS`].
+    pub(super) rows: usize,
+    /// Columns of the tile, of `vectors * LANES` that a row of `b` has.
+    pub(super) columns: usize,
+    /// Registers across the tile.
+    pub(super) vectors: usize,
+    pub(super) runs: &'a [Run],
+    pub(super) a: &'a [u32],
+    /// Words from a row of `a` to the next.
+    pub(super) a_row: usize,
+    /// Words from a step of `a` to the next.
+    pub(super) a_step: usize,
+    pub(super) b: &'a [u32],
+    pub(super) c: &'a mut [f32],
+    /// Values from a row of `c` to the next.
+    pub(super) c_row: usize,
+    /// Adds to `c` rather than replacing it.
+    pub(super) accumulate: bool,
+}
+
+impl Tile<'_> {
+    /// The micro-kernel has no checks of its own.
+    fn check(&self) {
+        let width = self.vectors * LANES;
+        assert!((1..=ROWS).contains(&self.rows) && (1..=width).contains(&self.columns));
+        assert!((self.rows - 1) * self.c_row + self.columns <= self.c.len());
+        let last_row = (self.rows - 1) * self.a_row;
+        for run in self.runs.iter().filter(|run| run.steps > 0) {
+            assert!(run.a + last_row + (run.steps - 1) * self.a_step < self.a.len());
+            assert!(run.b + run.steps * width <= self.b.len());
+        }
+    }
+}
+
+/// The instructions that multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// Portable Rust.
+    Portable,
+    /// AVX2 and FMA.
+    Fma,
+    /// AVX-512 F; bf16 in f32 arithmetic.
+    Avx512,
+    /// AVX-512 F and BF16.
+    Avx512Bf16,
+}
+
+impl Engine {
+    /// What belongs to [`Isa::detect`].
+    pub(super) fn detect() -> Self {
+        let isa = Isa::detect();
+        let mut all = Self::available().into_iter().rev();
+        all.find(|engine| engine.isa() == isa).unwrap_or(Self::Portable)
+    }
+
+    /// All that can run here, the best last.
+    pub(super) fn available() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let isas = Isa::available();
+            if isas.contains(&Isa::Avx2) && is_x86_feature_detected!("fma") {
+                all.push(Self::Fma);
+            }
+            if isas.contains(&Isa::Avx512) {
+                all.push(Self::Avx512);
+                if is_x86_feature_detected!("avx512bf16") {
+                    all.push(Self::Avx512Bf16);
+                }
+            }
+        }
+        all
+    }
+
+    /// What else the engine's loops may use.
+    pub(super) fn isa(self) -> Isa {
+        match self {
+            Self::Portable => Isa::Scalar,
+            Self::Fma => Isa::Avx2,
+            Self::Avx512 | Self::Avx512Bf16 => Isa::Avx512,
+        }
+    }
+
+    /// Registers of sixteen sums across the widest tile.
+    fn max_vectors(self) -> usize {
+        match self {
+            Self::Portable | Self::Fma => 1,
+            Self::Avx512 | Self::Avx512Bf16 => 4,
+        }
+    }
+
+    /// Splits `columns` into tiles as even as can be, so that a ragged count wastes less than a register.
+    pub(super) fn blocks(self, columns: usize) -> Vec<Block> {
+        let vectors = columns.div_ceil(LANES);
+        let count = vectors.div_ceil(self.max_vectors());
+        let mut start = 0;
+        (0..count)
+            .map(|i| {
+                let vectors = (i + 1) * vectors / count - i * vectors / count;
+                let block = Block {
+                    start,
+                    columns: (columns - start).min(vectors * LANES),
+                    vectors,
+                };
+                start += block.columns;
+                block
+            })
+            .collect()
+    }
+
+    /// Computes a tile.
+    ///
+    /// # Panics
+    /// If an operand is too short.
+    pub(super) fn multiply(self, precision: Precision, mut tile: Tile) {
+        tile.check();
+        assert!(tile.vectors <= self.max_vectors());
+        let tile = &mut tile;
+        // SAFETY: the operands were checked, and an engine other than the portable one exists if the CPU has it.
+        unsafe {
+            match (self, precision) {
+                #[cfg(target_arch = "x86_64")]
+                (Self::Fma, Precision::F32) => fma_f32(tile),
+                #[cfg(target_arch = "x86_64")]
+                (Self::Fma, Precision::Bf16) => fma_bf16(tile),
+                #[cfg(target_arch = "x86_64")]
+                (Self::Avx512 | Self::Avx512Bf16, Precision::F32) => avx512_f32(tile),
+                #[cfg(target_arch = "x86_64")]
+                (Self::Avx512, Precision::Bf16) => avx512_bf16(tile),
+                #[cfg(target_arch = "x86_64")]
+                (Self::Avx512Bf16, Precision::Bf16) => native_bf16(tile),
+                (_, Precision::F32) => portable_f32(tile),
+                (_, Precision::Bf16) => portable_bf16(tile),
+            }
+        }
+    }
+}
+
+/// Part of a row of outputs that one tile covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    /// First column.
+    pub(super) start: usize,
+    /// Columns.
+    pub(super) columns: usize,
+    /// Registers of sixteen that hold them.
+    pub(super) vectors: usize,
+}
+
+/// The sum over a tile's runs, in registers.
+///
+/// # Safety
+/// Needs the instructions of `S` and `P`, and a checked tile of `R` rows and `V` registers across.
+#[inline(always)]
+unsafe fn sum<S: Sums, P: Product<S>, const R: usize, const V: usize>(tile: &mut Tile) {
+    let count = |v: usize| tile.columns.saturating_sub(v * LANES).min(LANES);
+    // SAFETY: `Tile::check` has compared every offset below with the lengths of the slices.
+    unsafe {
+        let mut sums = [[S::zero(); V]; R];
+        if tile.accumulate {
+            for r in 0..R {
+                for v in 0..V {
+                    sums[r][v] = S::load(tile.c.as_ptr().add(r * tile.c_row + v * LANES), count(v));
+                }
+            }
+        }
+        for run in tile.runs {
+            let mut a = tile.a.as_ptr().add(run.a);
+            let mut b = tile.b.as_ptr().add(run.b);
+            for _ in 0..run.steps {
+                let row: [S::Words; V] = std::array::from_fn(|v| S::words(b.add(v * LANES)));
+                for r in 0..R {
+                    let a = S::broadcast(a.add(r * tile.a_row));
+                    for v in 0..V {
+                        sums[r][v] = P::add(sums[r][v], a, row[v]);
+                    }
+                }
+                a = a.wrapping_add(tile.a_step);
+                b = b.add(V * LANES);
+            }
+        }
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v].store(tile.c.as_mut_ptr().add(r * tile.c_row + v * LANES), count(v));
+            }
+        }
+    }
+}
+
+/// Compiles [`sum`] for some instructions, for every number of rows and the given numbers of registers.
+macro_rules! kernel {
+    ($name:ident, $sums:ty, $product:ty, [$($vectors:literal),*] $(, $features:literal)?) => {
+        /// # Safety
+        /// Needs the features, and a checked tile.
+        pub(super) unsafe fn $name(tile: &mut Tile) {
+            /// # Safety
+            /// Needs the features, and a checked tile of this size.
+            $(#[target_feature(enable = $features)])?
+            unsafe fn fixed<const R: usize, const V: usize>(tile: &mut Tile) {
+                // SAFETY: the caller's contract.
+                unsafe { sum::<$sums, $product, R, V>(tile) }
+            }
+            // SAFETY: the caller's contract; rows and registers are those of the tile.
+            unsafe {
+                match (tile.vectors, tile.rows) {
+                    $(
+                        ($vectors, 1) => fixed::<1, $vectors>(tile),
+                        ($vectors, 2) => fixed::<2, $vectors>(tile),
+                        ($vectors, 3) => fixed::<3, $vectors>(tile),
+                        ($vectors, 4) => fixed::<4, $vectors>(tile),
+                        ($vectors, 5) => fixed::<5, $vectors>(tile),
+                        ($vectors, 6) => fixed::<6, $vectors>(tile),
+                    )*
+                    _ => unreachable!("a checked tile has 1 to 6 rows, and registers that the engine has"),
+                }
+            }
+        }
+    };
+}
+
+kernel!(portable_f32, lanes::Portable, Single, [1]);
+kernel!(portable_bf16, lanes::Portable, Pair, [1]);
+
+#[cfg(target_arch = "x86_64")]
+use x86_64::*;
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use super::lanes::x86::{Avx512, Fma, NativePair};
+    use super::{Pair, Single, Tile, sum};
+
+    kernel!(fma_f32, Fma, Single, [1], "avx2,fma");
+    kernel!(fma_bf16, Fma, Pair, [1], "avx2,fma");
+    kernel!(avx512_f32, Avx512, Single, [1, 2, 3, 4], "avx512f");
+    kernel!(avx512_bf16, Avx512, Pair, [1, 2, 3, 4], "avx512f");
+    kernel!(native_bf16, Avx512, NativePair, [1, 2, 3, 4], "avx512f,avx512bf16");
+}

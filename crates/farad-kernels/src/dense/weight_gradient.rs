@@ -1,0 +1,148 @@
+//! Weight gradient: for every tap, the product of output gradients and shifted inputs, summed over positions and images.
+
+use super::gather::parts;
+use super::pack::{Maps, pack_images, with_scratch};
+use super::shape::{Conv2d, Precision};
+use super::tile::{Block, Engine, ROWS, Run, Tile};
+use crate::LANES;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Positions, over all images of a chunk, of which a panel of 64 channels fits the second-level cache.
+const CHUNK_POSITIONS: usize = 2048;
+
+/// `dw[co][tap][ci] = sum over n and positions of dy[n][position][co] * x[n][source][ci]`.
+pub(super) fn weight_gradient(engine: Engine, precision: Precision, c: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    if x.is_empty() || dy.is_empty() || dw.is_empty() {
+        dw.fill(0.0);
+        return;
+    }
+    // How the images are split decides the sums, so it depends on the shape alone. How the outputs are split does not.
+    let groups = groups(c);
+    let panels = c.out_channels.div_ceil(ROWS);
+    let splits = (2 * rayon::current_num_threads()).div_ceil(groups).min(panels);
+    let per_output = c.taps() * c.in_channels;
+    let mut others = vec![0.0; (groups - 1) * dw.len()];
+    let mut tasks = Vec::with_capacity(groups * splits);
+    let sums = std::iter::once(&mut *dw).chain(others.chunks_exact_mut(c.weights_len()));
+    for (images, mut sums) in parts(c.images, groups).zip(sums) {
+        for panels in parts(panels, splits) {
+            let outputs = panels.start * ROWS..(panels.end * ROWS).min(c.out_channels);
+            let own = sums.split_off_mut(..outputs.len() * per_output);
+            tasks.push((images.clone(), outputs, own.expect("sums of all outputs")));
+        }
+    }
+    tasks
+        .into_par_iter()
+        .for_each(|(images, outputs, sums)| sum_task(engine, precision, c, x, dy, images, outputs, sums));
+    // At least a page for each task.
+    const SHARE: usize = 1 << 12;
+    dw.par_chunks_mut(SHARE).enumerate().for_each(|(i, dw)| {
+        for other in others.chunks_exact(c.weights_len()) {
+            for (sum, other) in dw.iter_mut().zip(&other[i * SHARE..]) {
+                *sum += other;
+            }
+        }
+    });
+}
+
+/// Groups of images that are summed apart. Few weights need many, to have enough to do for all threads; many weights would
+/// spend their time on adding groups up.
+fn groups(c: &Conv2d) -> usize {
+    let wanted = (512 / c.out_channels).clamp(1, 8);
+    // A power of two is shared evenly by most machines.
+    (1 << wanted.ilog2()).min(c.images.div_ceil(2))
+}
+
+/// The sums of some images and outputs.
+fn sum_task(
+    engine: Engine,
+    precision: Precision,
+    c: &Conv2d,
+    x: &[f32],
+    dy: &[f32],
+    images: Range<usize>,
+    outputs: Range<usize>,
+    sums: &mut [f32],
+) {
+    let inputs = Maps {
+        values: x,
+        positions: c.height * c.width,
+        channels: c.in_channels,
+    };
+    let gradients = Maps {
+        values: dy,
+        positions: c.out_height() * c.out_width(),
+        channels: c.out_channels,
+    };
+    // Whole pairs, so that only the last one of a batch can lack a member.
+    let chunk = (CHUNK_POSITIONS / inputs.positions).max(2) / 2 * 2;
+    for start in images.clone().step_by(chunk) {
+        let chunk = start..(start + chunk).min(images.end);
+        let steps = precision.words(chunk.len());
+        let blocks = engine.blocks(c.in_channels);
+        let input_words = |block: &Block| inputs.positions * steps * block.vectors * LANES;
+        let panel_words = gradients.positions * steps * ROWS;
+        let longest = blocks.iter().map(input_words).max().unwrap_or(0);
+        with_scratch(longest + outputs.len().div_ceil(ROWS) * panel_words, |words| {
+            let (input, gradient) = words.split_at_mut(longest);
+            pack_images(engine.isa(), precision, gradients, chunk.clone(), outputs.clone(), ROWS, gradient);
+            for block in blocks {
+                let channels = block.start..block.start + block.columns;
+                let input = &mut input[..input_words(&block)];
+                pack_images(engine.isa(), precision, inputs, chunk.clone(), channels, block.vectors * LANES, input);
+                let runs: Vec<Vec<Run>> = (0..c.taps())
+                    .map(|tap| tap_runs(c, tap, steps, block.vectors * LANES))
+                    .collect();
+                for (panel, gradient) in gradient.chunks_exact(panel_words).enumerate() {
+                    for (tap, runs) in runs.iter().enumerate() {
+                        let start = (panel * ROWS * c.taps() + tap) * c.in_channels + block.start;
+                        let tile = Tile {
+                            rows: (outputs.len() - panel * ROWS).min(ROWS),
+                            columns: block.columns,
+                            vectors: block.vectors,
+                            runs,
+                            a: gradient,
+                            a_row: 1,
+                            a_step: ROWS,
+                            b: input,
+                            c: &mut sums[start..],
+                            c_row: c.taps() * c.in_channels,
+                            accumulate: chunk.start > images.start,
+                        };
+                        engine.multiply(precision, tile);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Where a tap's products are: positions of the gradient in `a`, those of the input in `b`, each with `steps` words of
+/// images side by side.
+fn tap_runs(c: &Conv2d, tap: usize, steps: usize, width: usize) -> Vec<Run> {
+    let (ky, kx) = (tap / c.kernel, tap % c.kernel);
+    let mut runs: Vec<Run> = Vec::new();
+    for oy in 0..c.out_height() {
+        let Some(y) = c.source(oy, ky, c.height) else {
+            continue;
+        };
+        for ox in 0..c.out_width() {
+            let Some(x) = c.source(ox, kx, c.width) else {
+                continue;
+            };
+            let run = Run {
+                a: (oy * c.out_width() + ox) * steps * ROWS,
+                b: (y * c.width + x) * steps * width,
+                steps,
+            };
+            match runs.last_mut() {
+                Some(last) if last.a + last.steps * ROWS == run.a && last.b + last.steps * width == run.b => {
+                    last.steps += steps;
+                }
+                _ => runs.push(run),
+            }
+        }
+    }
+    runs
+}
