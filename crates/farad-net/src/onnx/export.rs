@@ -135,7 +135,7 @@ pub enum ExportError {
 }
 
 /// A quantised network on its way into an ONNX file. Activations are uint8 with one scale per tensor, weights int8 with one
-/// per output channel, biases int32.
+/// per output channel, biases int32. An operator that is refused may leave a part of itself: drop the graph then.
 ///
 /// ```
 /// use farad_net::{Network, Preprocess, QdqGraph, Quantisation, QuantisedWeights};
@@ -491,3 +491,6 @@ fn shape_error(name: &str, what: String) -> ExportError {
         what,
     }
 }
+
+#[cfg(test)]
+mod structure;
