@@ -133,6 +133,8 @@ pub enum Kind {
     Prune,
     /// Trains what is left.
     Finetune,
+    /// Writes the network in int8, `network.onnx`.
+    Export,
 }
 
 impl Kind {
@@ -144,6 +146,7 @@ impl Kind {
             Self::Variational => "variational",
             Self::Prune => "prune",
             Self::Finetune => "finetune",
+            Self::Export => "export",
         }
     }
 }
@@ -242,7 +245,7 @@ impl Recipe {
         );
         for (i, stage) in self.stages.iter().enumerate() {
             let at = format!("stage {} ({})", i + 1, stage.stage.as_str());
-            let trains = stage.stage != Kind::Prune;
+            let trains = !matches!(stage.stage, Kind::Prune | Kind::Export);
             let prunes = matches!(stage.stage, Kind::Variational | Kind::Prune);
             if trains {
                 check(stage.epochs > 0, format!("{at} needs `epochs`"));

@@ -8,6 +8,7 @@ use crate::recipe::{Kind, Recipe, Stage};
 use crate::{Architecture, Graph, Model, Pass, Precision, Statistics, TrainError, correct, cross_entropy};
 use candle_core::{Device, Tensor};
 use farad_data::Dataset;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -177,6 +178,10 @@ impl Run {
             let done = match stage.stage {
                 Kind::Prune => {
                     self.prune(&stage)?;
+                    true
+                }
+                Kind::Export => {
+                    self.export(&stage, &checkpoint.with_file_name("network.onnx"), tell)?;
                     true
                 }
                 Kind::Dense | Kind::Variational | Kind::Finetune => self.train(&stage, checkpoint, stop, tell)?,
@@ -403,6 +408,34 @@ impl Run {
         Ok(criterion.detach(&mut self.model)?)
     }
 
+    /// Writes the int8 network, and measures it in exact integers.
+    fn export(&mut self, stage: &Stage, file: &Path, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), TrainError> {
+        let error = |problem: String| TrainError::File {
+            path: file.to_owned(),
+            problem,
+        };
+        adopt(&self.model, &self.average)?;
+        self.average = Average::default();
+        // For the moments.
+        self.evaluate()?;
+        let batches = self.calibration()?;
+        let preprocess = farad_net::Preprocess {
+            pixel_max: 255.0,
+            mean: self.statistics.0.clone(),
+            std: self.statistics.1.clone(),
+        };
+        let metadata = [
+            ("farad.dataset", self.train.name.clone()),
+            ("farad.recipe", self.position.recipe.clone()),
+        ];
+        let onnx = crate::export(&mut self.model, &batches, &preprocess, &metadata)?;
+        let network = farad_net::Network::parse(&self.model.graph.name, &onnx).map_err(|e| error(e.to_string()))?;
+        let accuracy = digital_accuracy(&network, &self.test).map_err(|e| error(e.to_string()))?;
+        std::fs::write(file, onnx).map_err(|e| error(e.to_string()))?;
+        self.record(stage, 0, 0.0, accuracy, tell);
+        Ok(())
+    }
+
     /// Eight plain training batches.
     fn calibration(&self) -> Result<Vec<(Tensor, Tensor)>, TrainError> {
         let images = Self::images(&self.train, &self.statistics);
@@ -426,7 +459,11 @@ impl Run {
         if let Some(own) = own {
             self.restore(&own)?;
         }
-        let accuracy = accuracy?;
+        self.record(stage, epoch, loss, accuracy?, tell);
+        Ok(())
+    }
+
+    fn record(&mut self, stage: &Stage, epoch: u32, loss: f64, accuracy: f64, tell: &mut dyn FnMut(Event<'_>)) {
         let graph = &self.model.graph;
         let cost = graph.total_cost(&graph.widths());
         let row = Row {
@@ -443,7 +480,6 @@ impl Run {
         };
         tell(Event::Row(&row));
         self.position.rows.push(row);
-        Ok(())
     }
 
     /// Puts the averaged weights into the model, and returns its own.
@@ -509,6 +545,25 @@ impl Run {
         }
         Ok(right as f64 / images.len() as f64)
     }
+}
+
+/// Part of the images that the network gets right in exact integers.
+fn digital_accuracy(network: &farad_net::Network, data: &Dataset) -> Result<f64, farad_net::NetError> {
+    let packed = farad_sim::DigitalNetwork::new(network.mac_layers());
+    let right = (0..data.len())
+        .into_par_iter()
+        .map(|i| {
+            let input = network.quantize_input(data.image(i))?;
+            let logits = network.run(&input, &[i as u32], &mut farad_sim::DigitalEngine(&packed))?;
+            // The first of equals, as everywhere.
+            let best = logits
+                .iter()
+                .enumerate()
+                .fold(0, |best, (c, v)| if *v > logits[best] { c } else { best });
+            Ok(usize::from(best == usize::from(data.labels[i])))
+        })
+        .collect::<Result<Vec<usize>, farad_net::NetError>>()?;
+    Ok(right.iter().sum::<usize>() as f64 / data.len() as f64)
 }
 
 fn forward(

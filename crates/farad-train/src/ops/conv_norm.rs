@@ -19,7 +19,7 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
-    fn inv_std(&self) -> Vec<f32> {
+    pub(crate) fn inv_std(&self) -> Vec<f32> {
         self.var.iter().map(|v| 1.0 / (v + EPSILON).sqrt()).collect()
     }
 }

@@ -175,3 +175,36 @@ fn a_recipe_can_start_from_the_network_of_another() {
     // Nothing had to go, so it is the same network.
     assert_eq!(run.rows()[0].accuracy, trained);
 }
+
+/// The int8 network is right about as often as the float one: at most two of 200 images more are wrong.
+#[test]
+fn the_exported_network_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("checkpoint");
+    let recipe = recipe(folder.path(), &format!("{STAGES}\n[[stage]]\nstage = \"export\""));
+    let mut run = start(&recipe, &checkpoint);
+    run.follow(&checkpoint, &|| false, &mut |_| {}).unwrap();
+    let [.., float, integer] = run.rows() else {
+        panic!("too few rows")
+    };
+    assert!(
+        integer.accuracy >= float.accuracy - 0.01,
+        "{} {}",
+        float.accuracy,
+        integer.accuracy
+    );
+    let network = farad_net::Network::load(&folder.path().join("network.onnx")).unwrap();
+    assert_eq!(network.dataset(), Some("bars"));
+    // Weights only: biases and batch norm are gone.
+    let weights: usize = run
+        .model()
+        .parameters()
+        .iter()
+        .filter(|(n, _)| n.ends_with("weight"))
+        .map(|(_, p)| p.elem_count())
+        .sum();
+    assert_eq!(
+        network.mac_layers().iter().map(|l| l.weights.len()).sum::<usize>(),
+        weights
+    );
+}
