@@ -46,7 +46,16 @@ pub(super) fn forward(engine: Engine, c: &Conv2d, precision: Precision, x: &[f32
     if c.depthwise {
         depthwise::gather(engine.isa(), &taps, c.images, x, w, c.in_channels, y);
     } else {
-        gather::gather(engine, precision, &taps, c.images, x, weights(c, w), Columns::Outputs, y);
+        gather::gather(
+            engine,
+            precision,
+            &taps,
+            c.images,
+            x,
+            weights(c, w),
+            Columns::Outputs,
+            y,
+        );
     }
 }
 
@@ -56,7 +65,16 @@ pub(super) fn input_gradient(engine: Engine, c: &Conv2d, precision: Precision, d
     if c.depthwise {
         depthwise::gather(engine.isa(), &taps, c.images, dy, w, c.in_channels, dx);
     } else {
-        gather::gather(engine, precision, &taps, c.images, dy, weights(c, w), Columns::Inputs, dx);
+        gather::gather(
+            engine,
+            precision,
+            &taps,
+            c.images,
+            dy,
+            weights(c, w),
+            Columns::Inputs,
+            dx,
+        );
     }
 }
 

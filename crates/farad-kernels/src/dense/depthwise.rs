@@ -25,7 +25,12 @@ pub(super) fn gather(isa: Isa, taps: &Taps, images: usize, from: &[f32], w: &[f3
             to.fill(0.0);
             for (to, reached) in to.chunks_exact_mut(channels).zip(taps.positions()) {
                 for &(tap, source) in reached {
-                    add_products(isa, &from[source * channels..][..channels], &by_tap[tap * channels..][..channels], to);
+                    add_products(
+                        isa,
+                        &from[source * channels..][..channels],
+                        &by_tap[tap * channels..][..channels],
+                        to,
+                    );
                 }
             }
         });
@@ -71,7 +76,9 @@ pub(super) fn weight_gradient(isa: Isa, c: &Conv2d, x: &[f32], dy: &[f32], dw: &
 /// `[columns][rows]` of `[rows][columns]`.
 fn transpose(matrix: &[f32], rows: usize) -> Vec<f32> {
     let columns = matrix.len() / rows;
-    (0..matrix.len()).map(|i| matrix[i % rows * columns + i / rows]).collect()
+    (0..matrix.len())
+        .map(|i| matrix[i % rows * columns + i / rows])
+        .collect()
 }
 
 portable! {

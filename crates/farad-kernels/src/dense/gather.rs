@@ -20,9 +20,12 @@ pub(super) struct Taps {
 impl Taps {
     /// Taps of output positions on the input.
     pub(super) fn forward(c: &Conv2d) -> Self {
-        Self::new(c, [c.out_height(), c.out_width()], c.height * c.width, |[oy, ox], [ky, kx]| {
-            Some(c.source(oy, ky, c.height)? * c.width + c.source(ox, kx, c.width)?)
-        })
+        Self::new(
+            c,
+            [c.out_height(), c.out_width()],
+            c.height * c.width,
+            |[oy, ox], [ky, kx]| Some(c.source(oy, ky, c.height)? * c.width + c.source(ox, kx, c.width)?),
+        )
     }
 
     /// Taps of input positions on the output.
@@ -50,10 +53,7 @@ impl Taps {
         };
         for position in 0..height * width {
             let reached = (0..c.taps()).filter_map(|tap| {
-                let source = source(
-                    [position / width, position % width],
-                    [tap / c.kernel, tap % c.kernel],
-                )?;
+                let source = source([position / width, position % width], [tap / c.kernel, tap % c.kernel])?;
                 Some((tap, source))
             });
             taps.entries.extend(reached);
@@ -109,15 +109,24 @@ pub(super) fn gather(
         let mut rest = &mut *packed;
         let parts: Vec<(Block, &mut [u32])> = blocks
             .iter()
-            .map(|block| (*block, rest.split_off_mut(..block_len(block)).expect("blocks fill the scratch")))
+            .map(|block| {
+                (
+                    *block,
+                    rest.split_off_mut(..block_len(block)).expect("blocks fill the scratch"),
+                )
+            })
             .collect();
         let parts: Vec<(Block, &[u32])> = parts
             .into_par_iter()
             .map(|(block, words)| {
                 let range = block.start..block.start + block.columns;
                 match side {
-                    Columns::Outputs => weights.pack_outputs(engine.isa(), precision, range, block.vectors * LANES, words),
-                    Columns::Inputs => weights.pack_inputs(engine.isa(), precision, range, block.vectors * LANES, words),
+                    Columns::Outputs => {
+                        weights.pack_outputs(engine.isa(), precision, range, block.vectors * LANES, words)
+                    }
+                    Columns::Inputs => {
+                        weights.pack_inputs(engine.isa(), precision, range, block.vectors * LANES, words)
+                    }
                 }
                 (block, &*words)
             })
@@ -139,7 +148,18 @@ pub(super) fn gather(
             with_scratch(range.len() * taps.sources * depth, |words| {
                 pack_channels(engine.isa(), precision, maps, range.clone(), words);
                 for (block, weights) in &parts {
-                    multiply_block(engine, precision, taps, range.len(), depth, words, *block, weights, columns, to);
+                    multiply_block(
+                        engine,
+                        precision,
+                        taps,
+                        range.len(),
+                        depth,
+                        words,
+                        *block,
+                        weights,
+                        columns,
+                        to,
+                    );
                 }
             });
         });

@@ -157,12 +157,7 @@ pub(super) mod x86 {
         #[inline(always)]
         unsafe fn words(from: *const u32) -> Self::Words {
             // SAFETY: the caller's contract.
-            unsafe {
-                [
-                    _mm256_loadu_si256(from.cast()),
-                    _mm256_loadu_si256(from.add(8).cast()),
-                ]
-            }
+            unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())] }
         }
 
         #[inline(always)]
@@ -175,9 +170,7 @@ pub(super) mod x86 {
         unsafe fn add_product(self, a: Self::Words, b: Self::Words) -> Self {
             // SAFETY: the caller's contract.
             unsafe {
-                Self([0, 1].map(|i| {
-                    _mm256_fmadd_ps(_mm256_castsi256_ps(a[i]), _mm256_castsi256_ps(b[i]), self.0[i])
-                }))
+                Self([0, 1].map(|i| _mm256_fmadd_ps(_mm256_castsi256_ps(a[i]), _mm256_castsi256_ps(b[i]), self.0[i])))
             }
         }
 
@@ -263,7 +256,10 @@ pub(super) mod x86 {
         unsafe fn add(sum: Avx512, a: __m512i, b: __m512i) -> Avx512 {
             // SAFETY: the caller's contract; the types are views of the same 512 bits.
             unsafe {
-                let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
+                let (a, b) = (
+                    std::mem::transmute::<__m512i, __m512bh>(a),
+                    std::mem::transmute::<__m512i, __m512bh>(b),
+                );
                 Avx512(_mm512_dpbf16_ps(sum.0, a, b))
             }
         }

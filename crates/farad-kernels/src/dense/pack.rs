@@ -165,7 +165,14 @@ impl Weights<'_> {
     }
 
     /// `words[tap][input word][width]`: columns are output channels. Words beyond the columns hold anything.
-    pub(super) fn pack_outputs(&self, isa: Isa, precision: Precision, columns: Range<usize>, width: usize, words: &mut [u32]) {
+    pub(super) fn pack_outputs(
+        &self,
+        isa: Isa,
+        precision: Precision,
+        columns: Range<usize>,
+        width: usize,
+        words: &mut [u32],
+    ) {
         let depth = precision.words(self.inputs);
         let mut row = vec![0; depth];
         for (tap, words) in words.chunks_exact_mut(depth * width).enumerate() {
@@ -182,7 +189,14 @@ impl Weights<'_> {
     }
 
     /// `words[tap][output word][width]`: columns are input channels. Words beyond the columns hold anything.
-    pub(super) fn pack_inputs(&self, isa: Isa, precision: Precision, columns: Range<usize>, width: usize, words: &mut [u32]) {
+    pub(super) fn pack_inputs(
+        &self,
+        isa: Isa,
+        precision: Precision,
+        columns: Range<usize>,
+        width: usize,
+        words: &mut [u32],
+    ) {
         let depth = precision.words(self.outputs);
         for (tap, words) in words.chunks_exact_mut(depth * width).enumerate() {
             for (step, words) in words.chunks_exact_mut(width).enumerate() {

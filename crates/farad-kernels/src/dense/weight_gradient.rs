@@ -86,11 +86,27 @@ fn sum_task(
         let longest = blocks.iter().map(input_words).max().unwrap_or(0);
         with_scratch(longest + outputs.len().div_ceil(ROWS) * panel_words, |words| {
             let (input, gradient) = words.split_at_mut(longest);
-            pack_images(engine.isa(), precision, gradients, chunk.clone(), outputs.clone(), ROWS, gradient);
+            pack_images(
+                engine.isa(),
+                precision,
+                gradients,
+                chunk.clone(),
+                outputs.clone(),
+                ROWS,
+                gradient,
+            );
             for block in blocks {
                 let channels = block.start..block.start + block.columns;
                 let input = &mut input[..input_words(&block)];
-                pack_images(engine.isa(), precision, inputs, chunk.clone(), channels, block.vectors * LANES, input);
+                pack_images(
+                    engine.isa(),
+                    precision,
+                    inputs,
+                    chunk.clone(),
+                    channels,
+                    block.vectors * LANES,
+                    input,
+                );
                 let runs: Vec<Vec<Run>> = (0..c.taps())
                     .map(|tap| tap_runs(c, tap, steps, block.vectors * LANES))
                     .collect();

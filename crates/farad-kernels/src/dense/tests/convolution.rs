@@ -14,16 +14,10 @@ struct Exact {
 
 /// Sums, for each of `len` outputs, the products that `index` picks for it from those of the whole convolution.
 /// A product is `(input, weight, output)`; two of the three are multiplied.
-fn exact(
-    c: &Conv2d,
-    len: usize,
-    mut product: impl FnMut(usize, usize, usize) -> (usize, f32, f32),
-) -> Vec<Exact> {
+fn exact(c: &Conv2d, len: usize, mut product: impl FnMut(usize, usize, usize) -> (usize, f32, f32)) -> Vec<Exact> {
     let mut sums = vec![Exact::default(); len];
     let (oh, ow) = (c.out_height(), c.out_width());
-    let inside = |o: usize, k: usize, extent: usize| {
-        (o * c.stride + k).checked_sub(c.padding).filter(|&i| i < extent)
-    };
+    let inside = |o: usize, k: usize, extent: usize| (o * c.stride + k).checked_sub(c.padding).filter(|&i| i < extent);
     let per_output = if c.depthwise { 1 } else { c.in_channels };
     for position in 0..c.images * oh * ow {
         let (n, oy, ox) = (position / (oh * ow), position / ow % oh, position % ow);
@@ -56,7 +50,11 @@ fn check(actual: &[f32], exact: &[Exact]) -> Result<(), TestCaseError> {
     for (i, (&actual, exact)) in actual.iter().zip(exact).enumerate() {
         let error = (f64::from(actual) - exact.sum).abs();
         let bound = 2.0 * f64::from(exact.terms) * ROUNDOFF * exact.magnitude;
-        prop_assert!(error <= bound, "value {i}: {actual} for {}, which errs by {error:e}", exact.sum);
+        prop_assert!(
+            error <= bound,
+            "value {i}: {actual} for {}, which errs by {error:e}",
+            exact.sum
+        );
     }
     Ok(())
 }
@@ -64,24 +62,40 @@ fn check(actual: &[f32], exact: &[Exact]) -> Result<(), TestCaseError> {
 /// The nearest bf16, from its spacing: eight significant bits.
 fn nearest_bf16(x: f32) -> f32 {
     let spacing = f64::from(x.abs()).log2().floor().exp2() / 128.0;
-    if x == 0.0 { x } else { ((f64::from(x) / spacing).round_ties_even() * spacing) as f32 }
+    if x == 0.0 {
+        x
+    } else {
+        ((f64::from(x) / spacing).round_ties_even() * spacing) as f32
+    }
 }
 
 fn shapes() -> impl Strategy<Value = Conv2d> {
     let channels = prop_oneof![1usize..6, 15usize..20, Just(35), Just(51), Just(67)];
     let kernels = prop_oneof![Just(1usize), Just(3), Just(5)];
-    (1usize..=5, 1usize..9, 1usize..9, channels.clone(), channels, kernels, 1usize..=2, 0usize..=2, any::<bool>())
-        .prop_map(|(images, height, width, ci, co, kernel, stride, padding, depthwise)| Conv2d {
-            images,
-            height,
-            width,
-            in_channels: ci,
-            out_channels: if depthwise { ci } else { co },
-            kernel,
-            stride,
-            padding,
-            depthwise,
-        })
+    (
+        1usize..=5,
+        1usize..9,
+        1usize..9,
+        channels.clone(),
+        channels,
+        kernels,
+        1usize..=2,
+        0usize..=2,
+        any::<bool>(),
+    )
+        .prop_map(
+            |(images, height, width, ci, co, kernel, stride, padding, depthwise)| Conv2d {
+                images,
+                height,
+                width,
+                in_channels: ci,
+                out_channels: if depthwise { ci } else { co },
+                kernel,
+                stride,
+                padding,
+                depthwise,
+            },
+        )
 }
 
 /// All three products of a convolution on every engine and in both precisions.
@@ -89,10 +103,20 @@ fn check_shape(c: &Conv2d, images: usize) -> Result<(), TestCaseError> {
     let c = &Conv2d { images, ..*c };
     for precision in [Precision::F32, Precision::Bf16] {
         let operands = |len: usize, seed: u64| -> Vec<f32> {
-            let rounded = |x: f32| if precision == Precision::Bf16 { nearest_bf16(x) } else { x };
+            let rounded = |x: f32| {
+                if precision == Precision::Bf16 {
+                    nearest_bf16(x)
+                } else {
+                    x
+                }
+            };
             values(len, seed).into_iter().map(rounded).collect()
         };
-        let (x, w, dy) = (operands(c.input_len(), 1), operands(c.weights_len(), 2), operands(c.output_len(), 3));
+        let (x, w, dy) = (
+            operands(c.input_len(), 1),
+            operands(c.weights_len(), 2),
+            operands(c.output_len(), 3),
+        );
         let expected = [
             exact(c, dy.len(), |i, k, o| (o, x[i], w[k])),
             exact(c, x.len(), |i, k, o| (i, dy[o], w[k])),
@@ -201,7 +225,11 @@ fn threads_do_not_change_a_bit() {
             padding: 1,
             depthwise,
         };
-        let (x, w, dy) = (values(c.input_len(), 1), values(c.weights_len(), 2), values(c.output_len(), 3));
+        let (x, w, dy) = (
+            values(c.input_len(), 1),
+            values(c.weights_len(), 2),
+            values(c.output_len(), 3),
+        );
         for precision in [Precision::F32, Precision::Bf16] {
             let [one, two] = on_one_and_two_threads(|| {
                 let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(|len| vec![0.0; len]);
