@@ -122,10 +122,10 @@ pub(super) fn gather(
                 let range = block.start..block.start + block.columns;
                 match side {
                     Columns::Outputs => {
-                        weights.pack_outputs(engine.isa(), precision, range, block.vectors * LANES, words)
+                        weights.pack_outputs(engine.isa(), precision, range, block.vectors * LANES, words);
                     }
                     Columns::Inputs => {
-                        weights.pack_inputs(engine.isa(), precision, range, block.vectors * LANES, words)
+                        weights.pack_inputs(engine.isa(), precision, range, block.vectors * LANES, words);
                     }
                 }
                 (block, &*words)
