@@ -4,6 +4,7 @@ use super::gather::{self, Columns, Taps};
 use super::pack::Weights;
 use super::shape::{Conv2d, Precision};
 use super::tile::Engine;
+use super::unfold::{unfold, unfolded};
 use super::{depthwise, weight_gradient};
 
 /// `y[n][oy][ox][co]`, the convolution of `x` with `w[co][ky][kx][ci]`, or `w[c][ky][kx]` if depthwise; that is always computed in
@@ -42,6 +43,9 @@ fn weights<'a>(c: &Conv2d, values: &'a [f32]) -> Weights<'a> {
 
 pub(super) fn forward(engine: Engine, c: &Conv2d, precision: Precision, x: &[f32], w: &[f32], y: &mut [f32]) {
     c.check(x.len(), w.len(), y.len());
+    if let Some(wide) = unfolded(c) {
+        return forward(engine, &wide, precision, &unfold(c, x), w, y);
+    }
     let taps = Taps::forward(c);
     if c.depthwise {
         depthwise::gather(engine.isa(), &taps, c.images, x, w, c.in_channels, y);
@@ -80,6 +84,9 @@ pub(super) fn input_gradient(engine: Engine, c: &Conv2d, precision: Precision, d
 
 pub(super) fn weight_gradient(engine: Engine, c: &Conv2d, precision: Precision, x: &[f32], dy: &[f32], dw: &mut [f32]) {
     c.check(x.len(), dw.len(), dy.len());
+    if let Some(wide) = unfolded(c) {
+        return weight_gradient(engine, &wide, precision, &unfold(c, x), dy, dw);
+    }
     if c.depthwise {
         depthwise::weight_gradient(engine.isa(), c, x, dy, dw);
     } else {

@@ -23,6 +23,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod unfold;
 mod weight_gradient;
 
 pub use convolution::{conv_forward, conv_input_gradient, conv_weight_gradient};

@@ -73,8 +73,9 @@ const BLOCK: usize = 1 << 14;
 
 /// Mean and biased variance of each channel of `u[rows][channels]`.
 ///
-/// Each block has its own mean and sum of squared deviations from it, so that no large sums are subtracted; blocks are
-/// joined in order by the update of Chan, Golub and LeVeque (1979), in f64.
+/// A block takes its mean, and then deviations from it, so that no large sums are subtracted and the rounding of the mean is
+/// corrected; blocks are joined in order, in f64: the corrected two-pass algorithm and the pairwise update of Chan, Golub and
+/// LeVeque, "Algorithms for computing the sample variance", The American Statistician 37 (1983).
 ///
 /// # Panics
 /// If a length is wrong.
@@ -89,46 +90,66 @@ pub fn channel_moments(rows: usize, channels: usize, u: &[f32], mean: &mut [f32]
     }
     let isa = Isa::detect();
     let block_rows = (BLOCK / channels).max(1);
-    let blocks: Vec<(usize, Vec<f32>, Vec<f32>)> = u
+    let blocks: Vec<Moments> = u
         .par_chunks(block_rows * channels)
         .map(|u| {
-            let (mut mean, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
-            block_moments(isa, u, &mut mean, &mut squares);
-            (u.len() / channels, mean, squares)
+            let mut moments = Moments {
+                rows: u.len() / channels,
+                centre: vec![0.0; channels],
+                deviations: vec![0.0; channels],
+                squares: vec![0.0; channels],
+            };
+            block_moments(isa, u, &mut moments);
+            moments
         })
         .collect();
     for c in 0..channels {
         let (mut count, mut average, mut squares) = (0.0f64, 0.0f64, 0.0f64);
-        for (rows, block_mean, block_squares) in &blocks {
-            let rows = *rows as f64;
-            let delta = f64::from(block_mean[c]) - average;
+        for block in &blocks {
+            let rows = block.rows as f64;
+            let correction = f64::from(block.deviations[c]) / rows;
+            let delta = f64::from(block.centre[c]) + correction - average;
             let total = count + rows;
             average += delta * rows / total;
-            squares += f64::from(block_squares[c]) + delta * delta * count * rows / total;
+            squares += f64::from(block.squares[c]) - correction * correction * rows;
+            squares += delta * delta * count * rows / total;
             count = total;
         }
         mean[c] = average as f32;
-        var[c] = (squares / count.max(1.0)) as f32;
+        var[c] = (squares / count.max(1.0)).max(0.0) as f32;
     }
 }
 
+/// Sums of a block, for each channel.
+struct Moments {
+    rows: usize,
+    /// About the mean: as f32 sums give it.
+    centre: Vec<f32>,
+    /// Sum of deviations from the centre.
+    deviations: Vec<f32>,
+    /// Sum of their squares.
+    squares: Vec<f32>,
+}
+
 portable! {
-    /// Mean and sum of squared deviations from it of each channel of a block; both are zero before.
-    fn block_moments(u: &[f32], mean: &mut [f32], squares: &mut [f32]) {
-        let channels = mean.len();
-        let scale = 1.0 / (u.len() / channels) as f32;
+    fn block_moments(u: &[f32], moments: &mut Moments) {
+        let channels = moments.centre.len();
         for u in u.chunks_exact(channels) {
-            for (sum, u) in mean.iter_mut().zip(u) {
+            for (sum, u) in moments.centre.iter_mut().zip(u) {
                 *sum += u;
             }
         }
-        for sum in mean.iter_mut() {
-            *sum *= scale;
+        let scale = 1.0 / moments.rows as f32;
+        for centre in &mut moments.centre {
+            *centre *= scale;
         }
+        let centre = &moments.centre[..channels];
+        let (deviations, squares) = (&mut moments.deviations[..channels], &mut moments.squares[..channels]);
         for u in u.chunks_exact(channels) {
-            for ((sum, u), mean) in squares.iter_mut().zip(u).zip(&*mean) {
-                let deviation = u - mean;
-                *sum += deviation * deviation;
+            for c in 0..channels {
+                let deviation = u[c] - centre[c];
+                deviations[c] += deviation;
+                squares[c] += deviation * deviation;
             }
         }
     }
