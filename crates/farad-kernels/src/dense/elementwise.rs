@@ -38,6 +38,14 @@ pub(super) fn limit(x: f32, (low, high): (f32, f32)) -> f32 {
     }
 }
 
+/// `gradient` where `x` is strictly between the bounds, 0 elsewhere. Without a branch, behind which the compiler would load the
+/// gradient only when the comparison is done.
+#[inline(always)]
+pub(super) fn pass(gradient: f32, x: f32, (low, high): (f32, f32)) -> f32 {
+    let inside = u32::from((x > low) & (x < high)).wrapping_neg();
+    f32::from_bits(gradient.to_bits() & inside)
+}
+
 /// Values that a task works on: long enough to be worth a task.
 const CHUNK: usize = 1 << 16;
 
@@ -81,9 +89,8 @@ pub fn act_backward(y: &[f32], dy: &[f32], activation: Activation, dx: &mut [f32
 
 portable! {
     fn backward_chunk(y: &[f32], dy: &[f32], bounds: (f32, f32), dx: &mut [f32]) {
-        let (low, high) = bounds;
         for ((dx, &y), &dy) in dx.iter_mut().zip(y).zip(dy) {
-            *dx = if y > low && y < high { dy } else { 0.0 };
+            *dx = pass(dy, y, bounds);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Batch normalisation (Ioffe and Szegedy, ICML 2015), fused with a mask of channels and the activation that follows.
 
-use super::elementwise::{Activation, limit};
+use super::elementwise::{Activation, limit, pass};
 use crate::Isa;
 use crate::isa::portable;
 use rayon::prelude::*;
@@ -288,7 +288,7 @@ portable! {
             for c in 0..channels {
                 let deviation = u[c] - mean[c];
                 let z = deviation * scale[c] + shift[c];
-                let dz = if z > bounds.0 && z < bounds.1 { dy[c] } else { 0.0 };
+                let dz = pass(dy[c], z, bounds);
                 plain[c] += dz;
                 weighted[c] += dz * deviation;
             }
@@ -316,7 +316,7 @@ portable! {
             for c in 0..channels {
                 let deviation = u[c] - mean[c];
                 let z = deviation * scale[c] + shift[c];
-                let dz = if z > bounds.0 && z < bounds.1 { dy[c] } else { 0.0 };
+                let dz = pass(dy[c], z, bounds);
                 du[c] = scale[c] * dz - offset[c] - deviation * slope[c];
             }
         }

@@ -23,25 +23,49 @@ pub(super) fn unfolded(c: &Conv2d) -> Option<Conv2d> {
     })
 }
 
+/// Neighbouring taps of a position that reach neighbouring values: one copy.
+struct Copy {
+    to: usize,
+    from: usize,
+    len: usize,
+}
+
+/// Copies that unfold one image.
+fn copies(c: &Conv2d) -> Vec<Copy> {
+    let channels = c.in_channels;
+    let mut copies: Vec<Copy> = Vec::new();
+    for (position, reached) in Taps::forward(c).positions().enumerate() {
+        for &(tap, source) in reached {
+            let to = (position * c.taps() + tap) * channels;
+            let from = source * channels;
+            match copies.last_mut() {
+                Some(last) if last.to + last.len == to && last.from + last.len == from => last.len += channels,
+                _ => copies.push(Copy {
+                    to,
+                    from,
+                    len: channels,
+                }),
+            }
+        }
+    }
+    copies
+}
+
 /// `[n][output position][tap][channel]`, with zeros where a tap is outside the map.
 pub(super) fn unfold(c: &Conv2d, x: &[f32]) -> Vec<f32> {
-    let taps = Taps::forward(c);
-    let channels = c.in_channels;
-    let row = c.taps() * channels;
-    let image = c.out_height() * c.out_width() * row;
+    let image = c.out_height() * c.out_width() * c.taps() * c.in_channels;
     let mut unfolded = vec![0.0; c.images * image];
     if unfolded.is_empty() || x.is_empty() {
         return unfolded;
     }
+    let copies = copies(c);
     unfolded
         .par_chunks_exact_mut(image)
         .zip(x.par_chunks_exact(x.len() / c.images))
         .for_each(|(unfolded, x)| {
-            for (row, reached) in unfolded.chunks_exact_mut(row).zip(taps.positions()) {
-                for &(tap, source) in reached {
-                    for i in 0..channels {
-                        row[tap * channels + i] = x[source * channels + i];
-                    }
+            for &Copy { to, from, len } in &copies {
+                for (to, from) in unfolded[to..][..len].iter_mut().zip(&x[from..][..len]) {
+                    *to = *from;
                 }
             }
         });

@@ -20,6 +20,9 @@ struct Case {
     mask: Vec<f32>,
 }
 
+/// One of the inputs.
+type Part = fn(&mut Reference) -> &mut Vec<f64>;
+
 /// What [`norm_backward`] gives.
 #[derive(Debug, PartialEq)]
 struct Gradients {
@@ -199,7 +202,7 @@ proptest! {
     fn gradients_are_finite_differences(case in cases()) {
         const STEP: f64 = 1e-5;
         let actual = case.backward();
-        let slope = |part: fn(&mut Reference) -> &mut Vec<f64>, i: usize| {
+        let slope = |part: Part, i: usize| {
             let at = |step: f64| {
                 let mut reference = Reference::new(&case);
                 part(&mut reference)[i] += step;
@@ -207,7 +210,7 @@ proptest! {
             };
             (at(STEP) - at(-STEP)) / (2.0 * STEP)
         };
-        let checks: [(&[f32], fn(&mut Reference) -> &mut Vec<f64>); 4] = [
+        let checks: [(&[f32], Part); 4] = [
             (&actual.du, |r| &mut r.u),
             (&actual.dgamma, |r| &mut r.gamma),
             (&actual.dbeta, |r| &mut r.beta),

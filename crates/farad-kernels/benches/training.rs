@@ -1,0 +1,219 @@
+//! GFLOP/s of training (criterion's "Gelem/s"), by layer and for a whole step. Run with
+//! `cargo bench -p farad-kernels --bench training`.
+//!
+//! The network is VGG-16-BN for 32 by 32 images, at its own widths and at ragged ones as pruning leaves them.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use farad_kernels::dense::{
+    Activation, Conv2d, Norm, Precision, channel_moments, conv_forward, conv_input_gradient, conv_weight_gradient,
+    max_pool2_backward, max_pool2_forward, norm_backward, norm_forward, retain_memory,
+};
+use std::hint::black_box;
+use std::time::Duration;
+
+const IMAGES: usize = 128;
+const SIDES: [usize; 13] = [32, 32, 16, 16, 8, 8, 8, 4, 4, 4, 2, 2, 2];
+const DENSE: [usize; 13] = [64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512];
+const PRUNED: [usize; 13] = [35, 51, 95, 86, 146, 89, 94, 93, 51, 58, 66, 31, 128];
+const PRECISIONS: [(&str, Precision); 2] = [("bf16", Precision::Bf16), ("f32", Precision::F32)];
+
+fn values(count: usize) -> Vec<f32> {
+    (0..count).map(|i| (i * 7919 % 1000) as f32 / 1000.0 - 0.5).collect()
+}
+
+/// A convolution, its batch norm with ReLU, a pool if the next map is smaller, and all that a step stores.
+struct Layer {
+    conv: Conv2d,
+    pooled: bool,
+    weights: Vec<f32>,
+    weight_gradient: Vec<f32>,
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+    channel_gradients: [Vec<f32>; 2],
+    mean: Vec<f32>,
+    inv_std: Vec<f32>,
+    /// The convolution's output, then the norm's, and their gradients.
+    u: Vec<f32>,
+    y: Vec<f32>,
+    du: Vec<f32>,
+    dy: Vec<f32>,
+    argmax: Vec<u8>,
+    /// What the next layer gets, and its gradient.
+    output: Vec<f32>,
+    output_gradient: Vec<f32>,
+}
+
+impl Layer {
+    fn new(conv: Conv2d, pooled: bool) -> Self {
+        let (len, channels) = (conv.output_len(), conv.out_channels);
+        let output = if pooled { len / 4 } else { len };
+        Self {
+            conv,
+            pooled,
+            weights: values(conv.weights_len()),
+            weight_gradient: vec![0.0; conv.weights_len()],
+            gamma: vec![1.0; channels],
+            beta: vec![0.1; channels],
+            channel_gradients: [(); 2].map(|()| vec![0.0; channels]),
+            mean: vec![0.0; channels],
+            inv_std: vec![1.0; channels],
+            u: vec![0.0; len],
+            y: vec![0.0; len],
+            du: vec![0.0; len],
+            dy: vec![0.0; len],
+            argmax: vec![0; output],
+            output: vec![0.0; output],
+            output_gradient: values(output),
+        }
+    }
+
+    fn forward(&mut self, precision: Precision, input: &[f32]) {
+        let c = &self.conv;
+        conv_forward(c, precision, input, &self.weights, &mut self.u);
+        let positions = c.height * c.width;
+        channel_moments(
+            IMAGES * positions,
+            c.out_channels,
+            &self.u,
+            &mut self.mean,
+            &mut self.inv_std,
+        );
+        for var in &mut self.inv_std {
+            *var = 1.0 / (*var + 1e-5).sqrt();
+        }
+        let norm = Norm {
+            images: IMAGES,
+            positions,
+            channels: c.out_channels,
+            gamma: &self.gamma,
+            beta: &self.beta,
+            mask: None,
+            activation: Activation::Relu,
+        };
+        let y = if self.pooled { &mut self.y } else { &mut self.output };
+        norm_forward(&norm, &self.u, &self.mean, &self.inv_std, y);
+        if self.pooled {
+            let (y, output) = (&self.y, &mut self.output);
+            max_pool2_forward(IMAGES, c.height, c.width, c.out_channels, y, output, &mut self.argmax);
+        }
+    }
+
+    fn backward(&mut self, precision: Precision, input: &[f32], input_gradient: Option<&mut [f32]>) {
+        let c = &self.conv;
+        let norm = Norm {
+            images: IMAGES,
+            positions: c.height * c.width,
+            channels: c.out_channels,
+            gamma: &self.gamma,
+            beta: &self.beta,
+            mask: None,
+            activation: Activation::Relu,
+        };
+        if self.pooled {
+            let (dy, output) = (&mut self.dy, &self.output_gradient);
+            max_pool2_backward(IMAGES, c.height, c.width, c.out_channels, &self.argmax, output, dy);
+        }
+        let dy = if self.pooled { &self.dy } else { &self.output_gradient };
+        let [dgamma, dbeta] = &mut self.channel_gradients;
+        norm_backward(
+            &norm,
+            &self.u,
+            &self.mean,
+            &self.inv_std,
+            dy,
+            &mut self.du,
+            dgamma,
+            dbeta,
+            None,
+        );
+        conv_weight_gradient(c, precision, input, &self.du, &mut self.weight_gradient);
+        if let Some(dx) = input_gradient {
+            conv_input_gradient(c, precision, &self.du, &self.weights, dx);
+        }
+    }
+}
+
+fn convolutions(widths: [usize; 13]) -> impl Iterator<Item = Conv2d> {
+    (0..13).map(move |i| Conv2d {
+        images: IMAGES,
+        height: SIDES[i],
+        width: SIDES[i],
+        in_channels: if i == 0 { 3 } else { widths[i - 1] },
+        out_channels: widths[i],
+        kernel: 3,
+        stride: 1,
+        padding: 1,
+        depthwise: false,
+    })
+}
+
+fn step(precision: Precision, input: &[f32], layers: &mut [Layer]) {
+    for i in 0..layers.len() {
+        let (before, rest) = layers.split_at_mut(i);
+        let input = before.last().map_or(input, |layer| &layer.output);
+        rest[0].forward(precision, input);
+    }
+    for i in (0..layers.len()).rev() {
+        let (before, rest) = layers.split_at_mut(i);
+        match before.last_mut() {
+            Some(before) => rest[0].backward(precision, &before.output, Some(&mut before.output_gradient)),
+            None => rest[0].backward(precision, input, None),
+        }
+    }
+}
+
+fn steps(criterion: &mut Criterion) {
+    retain_memory();
+    let mut group = criterion.benchmark_group("step");
+    group.sample_size(10).measurement_time(Duration::from_secs(5));
+    for (network, widths) in [("dense", DENSE), ("pruned", PRUNED)] {
+        let pooled = |i: usize| SIDES.get(i + 1).is_none_or(|&next| next < SIDES[i]);
+        let mut layers: Vec<Layer> = convolutions(widths)
+            .enumerate()
+            .map(|(i, conv)| Layer::new(conv, pooled(i)))
+            .collect();
+        let input = values(layers[0].conv.input_len());
+        // Forward and two gradients, as is usual; the first layer's input needs none.
+        let macs: u64 = layers.iter().map(|layer| layer.conv.macs()).sum();
+        group.throughput(Throughput::Elements(6 * macs));
+        for (name, precision) in PRECISIONS {
+            group.bench_function(format!("{network}/{name}"), |bencher| {
+                bencher.iter(|| step(precision, black_box(&input), &mut layers));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn layers(criterion: &mut Criterion) {
+    retain_memory();
+    for (network, widths) in [("dense", DENSE), ("pruned", PRUNED)] {
+        let mut group = criterion.benchmark_group(network);
+        group
+            .sample_size(10)
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_millis(400));
+        for (i, c) in convolutions(widths).enumerate() {
+            let (side, ci, co) = (c.height, c.in_channels, c.out_channels);
+            let layer = format!("{:02} {side}x{side}x{ci}->{co}", i + 1);
+            let (x, w, dy) = (values(c.input_len()), values(c.weights_len()), values(c.output_len()));
+            let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(|len| vec![0.0; len]);
+            group.throughput(Throughput::Elements(2 * c.macs()));
+            for (name, precision) in PRECISIONS {
+                group.bench_function(format!("{layer}/{name}/forward"), |bencher| {
+                    bencher.iter(|| conv_forward(&c, precision, black_box(&x), &w, &mut y));
+                });
+                group.bench_function(format!("{layer}/{name}/input gradient"), |bencher| {
+                    bencher.iter(|| conv_input_gradient(&c, precision, black_box(&dy), &w, &mut dx));
+                });
+                group.bench_function(format!("{layer}/{name}/weight gradient"), |bencher| {
+                    bencher.iter(|| conv_weight_gradient(&c, precision, black_box(&x), &dy, &mut dw));
+                });
+            }
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(training, steps, layers);
+criterion_main!(training);
