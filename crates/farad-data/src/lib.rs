@@ -24,6 +24,8 @@
 //! | npy | `images.npy`, `labels.npy`, or `test_images.npy`, `test_labels.npy`, `train_images.npy`, ... |
 //! | image folder | `CLASS/*.png`, or `test/CLASS/*.png` and `train/CLASS/*.png` |
 //!
+//! With the feature `fetch`, the module of that name gets the published ones from their publishers.
+//!
 //! Adding a format is one file and one line in `format::FORMATS`.
 //!
 //! ```
@@ -37,6 +39,8 @@ mod bundled;
 mod cifar;
 mod dataset;
 mod error;
+#[cfg(feature = "fetch")]
+pub mod fetch;
 mod file;
 mod folder;
 mod format;

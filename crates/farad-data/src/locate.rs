@@ -65,12 +65,12 @@ pub fn list() -> Vec<DatasetInfo> {
 }
 
 /// The folders that hold datasets by name, the first before the second.
-struct Places {
+pub(crate) struct Places {
     roots: Vec<PathBuf>,
 }
 
 impl Places {
-    fn from_env() -> Self {
+    pub(crate) fn from_env() -> Self {
         let data = env::var_os("FARAD_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
         // A relative path in XDG_CACHE_HOME is to be ignored: XDG Base Directory Specification 0.8.
         let xdg_cache = env::var_os("XDG_CACHE_HOME")
@@ -115,6 +115,15 @@ impl Places {
             Some(dir) => Place::Folder(dir),
             None if name == bundled::NAME => Place::BundledSample,
             None => Place::Missing,
+        }
+    }
+
+    /// The folder to keep the dataset of this name in: where it is, else in the first place where it is looked for.
+    #[cfg(feature = "fetch")]
+    pub(crate) fn keep(&self, name: &str) -> Option<PathBuf> {
+        match self.find(name) {
+            Place::Folder(dir) => Some(dir),
+            Place::BundledSample | Place::Missing => Some(self.roots.first()?.join(name)),
         }
     }
 
