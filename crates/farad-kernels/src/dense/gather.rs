@@ -122,10 +122,10 @@ pub(super) fn gather(
                 let range = block.start..block.start + block.columns;
                 match side {
                     Columns::Outputs => {
-                        weights.pack_outputs(engine.isa(), precision, range, block.vectors * LANES, words);
+                        weights.pack_outputs(engine, precision, range, block.vectors * LANES, words);
                     }
                     Columns::Inputs => {
-                        weights.pack_inputs(engine.isa(), precision, range, block.vectors * LANES, words);
+                        weights.pack_inputs(engine, precision, range, block.vectors * LANES, words);
                     }
                 }
                 (block, &*words)
@@ -146,7 +146,7 @@ pub(super) fn gather(
             .collect();
         chunks.into_par_iter().for_each(|(range, to)| {
             with_scratch(range.len() * taps.sources * depth, |words| {
-                pack_channels(engine.isa(), precision, maps, range.clone(), words);
+                pack_channels(engine, precision, maps, range.clone(), words);
                 for (block, weights) in &parts {
                     multiply_block(
                         engine,

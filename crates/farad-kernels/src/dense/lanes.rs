@@ -203,13 +203,25 @@ pub(super) mod x86 {
         #[inline(always)]
         unsafe fn load(from: *const f32, count: usize) -> Self {
             // SAFETY: the caller's contract; lanes that are masked out are not read.
-            unsafe { Self(_mm512_maskz_loadu_ps(lanes(count), from)) }
+            unsafe {
+                if count < LANES {
+                    Self(_mm512_maskz_loadu_ps(lanes(count), from))
+                } else {
+                    Self(_mm512_loadu_ps(from))
+                }
+            }
         }
 
         #[inline(always)]
         unsafe fn store(self, to: *mut f32, count: usize) {
             // SAFETY: the caller's contract; lanes that are masked out are not written.
-            unsafe { _mm512_mask_storeu_ps(to, lanes(count), self.0) };
+            unsafe {
+                if count < LANES {
+                    _mm512_mask_storeu_ps(to, lanes(count), self.0);
+                } else {
+                    _mm512_storeu_ps(to, self.0);
+                }
+            }
         }
 
         #[inline(always)]
@@ -242,10 +254,10 @@ pub(super) mod x86 {
         }
     }
 
-    /// Mask of the first `count` lanes.
+    /// Mask of the first `count` lanes, less than all.
     #[inline(always)]
     fn lanes(count: usize) -> __mmask16 {
-        ((1u32 << count) - 1) as __mmask16
+        (1 << count) - 1
     }
 
     /// A word is two bf16 that AVX512-BF16 multiplies at once; it takes subnormal numbers for zero.

@@ -10,6 +10,7 @@
 //! index. Unlike the integer kernels, they may differ between instruction sets, which sum with different rounding.
 //! The functions use rayon's current pool, and panic if a slice has not the length that its shape says.
 
+mod bf16;
 mod convolution;
 mod depthwise;
 mod elementwise;

@@ -1,11 +1,10 @@
 //! Packing tensors into words, position-major.
 //!
-//! A word is one f32, or two bf16 that are multiplied and added together: the first in the lower half. Where a pair
-//! lacks its second member it is zero.
+//! A word is one f32, or two bf16 that are multiplied and added together.
 
+use super::bf16::{pair_neighbours, pair_rows};
 use super::shape::Precision;
-use crate::Isa;
-use crate::isa::portable;
+use super::tile::Engine;
 use std::cell::Cell;
 use std::ops::Range;
 
@@ -17,23 +16,6 @@ impl Precision {
             Self::Bf16 => count.div_ceil(2),
         }
     }
-}
-
-/// The nearest bf16, ties to even, in the upper half; the lower half is to be cut off. A NaN stays one.
-#[inline(always)]
-fn round(x: f32) -> u32 {
-    let bits = x.to_bits();
-    if x.is_nan() {
-        bits | 0x0040_0000
-    } else {
-        bits + 0x7fff + (bits >> 16 & 1)
-    }
-}
-
-/// The word of two operands.
-#[inline(always)]
-fn pair(low: f32, high: f32) -> u32 {
-    round(low) >> 16 | round(high) & 0xffff_0000
 }
 
 /// Calls `f` with `len` words of the thread's own memory, which keeps its pages from call to call and holds anything.
@@ -67,7 +49,7 @@ impl Maps<'_> {
 }
 
 /// `words[position][image][channel word]`, for sums over channels.
-pub(super) fn pack_channels(isa: Isa, precision: Precision, maps: Maps, images: Range<usize>, words: &mut [u32]) {
+pub(super) fn pack_channels(engine: Engine, precision: Precision, maps: Maps, images: Range<usize>, words: &mut [u32]) {
     let mut rows = words.chunks_exact_mut(precision.words(maps.channels));
     for position in 0..maps.positions {
         for image in images.clone() {
@@ -75,7 +57,7 @@ pub(super) fn pack_channels(isa: Isa, precision: Precision, maps: Maps, images: 
             let row = maps.row(image, position);
             match precision {
                 Precision::F32 => copy_bits(row, words),
-                Precision::Bf16 => pair_neighbours(isa, row, words),
+                Precision::Bf16 => pair_neighbours(engine, row, words),
             }
         }
     }
@@ -84,7 +66,7 @@ pub(super) fn pack_channels(isa: Isa, precision: Precision, maps: Maps, images: 
 /// `words[panel][position][image word][width]`, for sums over images: panels are `width` channels, the last one padded
 /// with anything.
 pub(super) fn pack_images(
-    isa: Isa,
+    engine: Engine,
     precision: Precision,
     maps: Maps,
     images: Range<usize>,
@@ -103,7 +85,7 @@ pub(super) fn pack_images(
                 Precision::Bf16 => {
                     let first = images.start + 2 * step;
                     let second = (first + 1 < images.end).then(|| values(first + 1));
-                    pair_rows(isa, values(first), second, &mut row);
+                    pair_rows(engine, values(first), second, &mut row);
                 }
             }
             let start = (position * steps + step) * width;
@@ -117,35 +99,6 @@ pub(super) fn pack_images(
 fn copy_bits(values: &[f32], words: &mut [u32]) {
     for (word, value) in words.iter_mut().zip(values) {
         *word = value.to_bits();
-    }
-}
-
-portable! {
-    fn pair_neighbours(values: &[f32], words: &mut [u32]) {
-        let (pairs, last) = values.as_chunks::<2>();
-        for (word, &[low, high]) in words.iter_mut().zip(pairs) {
-            *word = pair(low, high);
-        }
-        if let ([low], Some(word)) = (last, words.last_mut()) {
-            *word = pair(*low, 0.0);
-        }
-    }
-}
-
-portable! {
-    fn pair_rows(low: &[f32], high: Option<&[f32]>, words: &mut [u32]) {
-        match high {
-            Some(high) => {
-                for ((word, &low), &high) in words.iter_mut().zip(low).zip(high) {
-                    *word = pair(low, high);
-                }
-            }
-            None => {
-                for (word, &low) in words.iter_mut().zip(low) {
-                    *word = pair(low, 0.0);
-                }
-            }
-        }
     }
 }
 
@@ -167,7 +120,7 @@ impl Weights<'_> {
     /// `words[tap][input word][width]`: columns are output channels. Words beyond the columns hold anything.
     pub(super) fn pack_outputs(
         &self,
-        isa: Isa,
+        engine: Engine,
         precision: Precision,
         columns: Range<usize>,
         width: usize,
@@ -179,7 +132,7 @@ impl Weights<'_> {
             for (column, output) in columns.clone().enumerate() {
                 match precision {
                     Precision::F32 => copy_bits(self.row(output, tap), &mut row),
-                    Precision::Bf16 => pair_neighbours(isa, self.row(output, tap), &mut row),
+                    Precision::Bf16 => pair_neighbours(engine, self.row(output, tap), &mut row),
                 }
                 for (words, &word) in words.chunks_exact_mut(width).zip(&row) {
                     words[column] = word;
@@ -191,7 +144,7 @@ impl Weights<'_> {
     /// `words[tap][output word][width]`: columns are input channels. Words beyond the columns hold anything.
     pub(super) fn pack_inputs(
         &self,
-        isa: Isa,
+        engine: Engine,
         precision: Precision,
         columns: Range<usize>,
         width: usize,
@@ -206,7 +159,7 @@ impl Weights<'_> {
                     Precision::F32 => copy_bits(values(step), words),
                     Precision::Bf16 => {
                         let second = (2 * step + 1 < self.outputs).then(|| values(2 * step + 1));
-                        pair_rows(isa, values(2 * step), second, words);
+                        pair_rows(engine, values(2 * step), second, words);
                     }
                 }
             }

@@ -87,7 +87,7 @@ fn sum_task(
         with_scratch(longest + outputs.len().div_ceil(ROWS) * panel_words, |words| {
             let (input, gradient) = words.split_at_mut(longest);
             pack_images(
-                engine.isa(),
+                engine,
                 precision,
                 gradients,
                 chunk.clone(),
@@ -99,7 +99,7 @@ fn sum_task(
                 let channels = block.start..block.start + block.columns;
                 let input = &mut input[..input_words(&block)];
                 pack_images(
-                    engine.isa(),
+                    engine,
                     precision,
                     inputs,
                     chunk.clone(),

@@ -185,6 +185,11 @@ fn operands_are_rounded_to_the_nearest_bf16() {
         forward(engine, &c, Precision::Bf16, &x, &w, &mut y);
         forward(engine, &c, Precision::Bf16, &rounded(&x), &rounded(&w), &mut same);
         assert_eq!(y, same);
+
+        let [mut dw, mut same] = [(); 2].map(|()| vec![0.0; c.weights_len()]);
+        weight_gradient(engine, &c, Precision::Bf16, &x, &y, &mut dw);
+        weight_gradient(engine, &c, Precision::Bf16, &rounded(&x), &rounded(&y), &mut same);
+        assert_eq!(dw, same);
     }
 }
 
