@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Train, prune and quantise a network as a recipe says; a run that was stopped goes on.
     Train(TrainArgs),
+    /// Fetch datasets from their publishers, and verify them.
+    Data(DataArgs),
     /// List what can be given by name.
     List(ListArgs),
     /// Compare Farad with published numbers.
@@ -222,6 +224,42 @@ pub(crate) struct TrainArgs {
     /// Folder for the checkpoint and the results [default: train/RECIPE].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A dataset is kept in $FARAD_DATA/NAME, or in the user's cache directory.
+
+Examples:
+  farad data fetch cifar-10
+  farad data verify cifar-10")]
+pub(crate) struct DataArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Fetch what is missing of a dataset; a fetch that was stopped goes on.
+    Fetch(FetchArgs),
+    /// Compare the files of a dataset with their published checksums.
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// Dataset: cifar-10, cifar-100, fashion-mnist or mnist.
+    pub(crate) name: String,
+    /// Mirror: address of a folder with the publisher's files.
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Dataset: cifar-10, cifar-100, fashion-mnist or mnist.
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]

@@ -39,6 +39,7 @@ fn run() -> Status {
         Command::Map(args) => commands::map::run(args, &terminal),
         Command::Inspect(args) => commands::inspect::run(args, &terminal),
         Command::Train(args) => commands::train::run(args, &terminal),
+        Command::Data(args) => commands::data::run(args, &terminal),
         Command::List(args) => commands::list::run(args, &terminal),
         Command::Check(args) => commands::check::run(args, &terminal),
         Command::Explain(args) => commands::explain::run(args, &terminal),

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod data;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod list;

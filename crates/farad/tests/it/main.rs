@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_inputs;
+mod data;
 mod harness;
 mod results;
 mod streams;
