@@ -50,11 +50,12 @@ impl Maps<'_> {
 
 /// `words[position][image][channel word]`, for sums over channels.
 pub(super) fn pack_channels(engine: Engine, precision: Precision, maps: Maps, images: Range<usize>, words: &mut [u32]) {
-    let mut rows = words.chunks_exact_mut(precision.words(maps.channels));
-    for position in 0..maps.positions {
-        for image in images.clone() {
-            let words = rows.next().expect("a row of words for each row of channels");
+    let depth = precision.words(maps.channels);
+    // Images outermost: reads, which come from memory, are sequential; writes stay in the cache.
+    for (i, image) in images.clone().enumerate() {
+        for position in 0..maps.positions {
             let row = maps.row(image, position);
+            let words = &mut words[(position * images.len() + i) * depth..][..depth];
             match precision {
                 Precision::F32 => copy_bits(row, words),
                 Precision::Bf16 => pair_neighbours(engine, row, words),
