@@ -13,6 +13,7 @@ mod model;
 mod ops;
 pub mod optimizer;
 pub mod prune;
+pub mod qat;
 mod quantise;
 pub mod recipe;
 pub mod rng;

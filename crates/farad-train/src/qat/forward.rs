@@ -1,0 +1,231 @@
+//! The forward pass: the integer network on exact integers or on a chip, remembered for the backward pass.
+
+use super::integer::IntegerLayer;
+use crate::TrainError;
+use crate::graph::Graph;
+use farad_hw::MacroSpec;
+use farad_hw::adc::Range;
+use farad_net::{Activations, MacEngine, MacLayer, Network, Quantisation};
+use farad_sim::{Chip, DigitalEngine, DigitalNetwork, EngineKind, Isa, Simulator};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Images that one thread runs together.
+const CHUNK: usize = 8;
+
+/// Where accumulators come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Forward<'a> {
+    /// Exact integers.
+    Exact,
+    /// A chip of a macro.
+    Macro {
+        /// The macro; its ADC range must not follow the data.
+        spec: &'a MacroSpec,
+        /// Number of the chip: whose static errors. Training takes another one every few steps.
+        chip: u32,
+        /// Of the temporal noise. Noise belongs to seed, place and image, so training takes another one every step.
+        seed: u64,
+    },
+}
+
+/// The bundled macro `name`, to train with.
+///
+/// # Errors
+/// If there is none, or its ADC range follows the data: only a whole run sets such a range.
+pub fn bundled_macro(name: &str) -> Result<MacroSpec, TrainError> {
+    let Some(model) = farad_hw::models::find(name) else {
+        return Err(macro_error(name, "no bundled macro has this name"));
+    };
+    let spec = model.spec(&[]).map_err(|e| macro_error(name, e))?;
+    check_range(&spec)?;
+    Ok(spec)
+}
+
+fn check_range(spec: &MacroSpec) -> Result<(), TrainError> {
+    match spec.adc.range {
+        Range::Full => Ok(()),
+        _ => Err(macro_error(
+            &spec.name,
+            "its ADC range follows the data, and training knows the full range only (`adc.range = \"full\"`)",
+        )),
+    }
+}
+
+pub(super) fn macro_error(name: &str, problem: impl ToString) -> TrainError {
+    TrainError::Macro {
+        name: name.to_owned(),
+        problem: problem.to_string(),
+    }
+}
+
+/// The integer network of the weights at one moment.
+#[derive(Debug)]
+pub(super) struct Integers {
+    pub(super) network: Network,
+    /// By node.
+    pub(super) layers: Vec<Option<IntegerLayer>>,
+    /// The node of each MAC layer.
+    pub(super) nodes: Vec<usize>,
+}
+
+/// What a forward pass computed, image by image.
+#[derive(Debug)]
+pub(super) struct Trace {
+    /// The output of each node, as stored.
+    pub(super) codes: Vec<Vec<u8>>,
+    /// Of nodes with weights: which outputs were not clipped.
+    pub(super) inside: Vec<Vec<bool>>,
+    /// `[image][class]`.
+    pub(super) logits: Vec<f32>,
+}
+
+impl Integers {
+    /// `network` was made of `layers` for `graph`.
+    pub(super) fn new(graph: &Graph, network: Network, layers: Vec<Option<IntegerLayer>>) -> Result<Self, TrainError> {
+        let node = |layer: &MacLayer| graph.nodes.iter().position(|n| n.name == layer.name);
+        let nodes: Option<Vec<usize>> = network.mac_layers().iter().map(node).collect();
+        match nodes {
+            Some(nodes) if nodes.len() == layers.iter().flatten().count() => Ok(Self { network, layers, nodes }),
+            _ => Err(network_error(&graph.name, "the imported network has other layers")),
+        }
+    }
+
+    /// Runs `input` (stored bytes of whole images) for images of these numbers.
+    pub(super) fn run(
+        &self,
+        graph: &Graph,
+        ranges: &[Quantisation],
+        input: Vec<u8>,
+        images: &[u32],
+        forward: Forward<'_>,
+    ) -> Result<Trace, TrainError> {
+        let by_name: BTreeMap<&str, usize> = graph
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (n.name.as_str(), i))
+            .collect();
+        let parts = with_engines(&self.network, forward, |engines| {
+            let len = input.len() / images.len().max(1);
+            let chunks = input.par_chunks((len * CHUNK).max(1)).zip(images.par_chunks(CHUNK));
+            let run = |(input, images): (&[u8], &[u32])| {
+                let mut engine = engines.engine();
+                let mut watch = Watch {
+                    engine: engine.as_mut(),
+                    integers: self,
+                    ranges,
+                    inside: vec![Vec::new(); graph.nodes.len()],
+                };
+                let mut codes = vec![Vec::new(); graph.nodes.len()];
+                let logits = self.network.run_with(input, images, &mut watch, &mut |_, view| {
+                    if let Some(&i) = by_name.get(view.name) {
+                        codes[i] = view.data.to_vec();
+                    }
+                });
+                let inside = watch.inside;
+                logits.map(|logits| Trace { codes, inside, logits })
+            };
+            let parts = chunks.map(run).collect::<Result<Vec<_>, _>>();
+            parts.map_err(|e| network_error(&graph.name, e))
+        })??;
+        let mut trace = joined(parts, graph.nodes.len());
+        trace.codes[0] = input;
+        Ok(trace)
+    }
+}
+
+pub(super) fn network_error(name: &str, problem: impl ToString) -> TrainError {
+    TrainError::Data {
+        name: name.to_owned(),
+        problem: format!("its int8 network: {}", problem.to_string()),
+    }
+}
+
+fn joined(parts: Vec<Trace>, nodes: usize) -> Trace {
+    let mut whole = Trace {
+        codes: vec![Vec::new(); nodes],
+        inside: vec![Vec::new(); nodes],
+        logits: Vec::new(),
+    };
+    for part in parts {
+        for (whole, part) in whole.codes.iter_mut().zip(part.codes) {
+            whole.extend(part);
+        }
+        for (whole, part) in whole.inside.iter_mut().zip(part.inside) {
+            whole.extend(part);
+        }
+        whole.logits.extend(part.logits);
+    }
+    whole
+}
+
+/// What makes an engine for every thread.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Engines<'a> {
+    Exact(&'a DigitalNetwork),
+    Chip(&'a Chip<'a>),
+}
+
+impl Engines<'_> {
+    pub(super) fn engine(&self) -> Box<dyn MacEngine + '_> {
+        match self {
+            Self::Exact(network) => Box::new(DigitalEngine(network)),
+            Self::Chip(chip) => Box::new(chip.session()),
+        }
+    }
+}
+
+/// Calls `f` with the engines of `forward`: weights change between steps, so chips are lowered anew for each.
+///
+/// # Errors
+/// If the network cannot be put on the macro.
+pub(super) fn with_engines<T>(
+    network: &Network,
+    forward: Forward<'_>,
+    f: impl FnOnce(Engines<'_>) -> T,
+) -> Result<T, TrainError> {
+    let layers = network.mac_layers();
+    match forward {
+        Forward::Exact => Ok(f(Engines::Exact(&DigitalNetwork::new(layers)))),
+        Forward::Macro { spec, chip, seed } => {
+            check_range(spec)?;
+            let mapping = farad_map::map(spec, layers).map_err(|e| macro_error(&spec.name, e))?;
+            let simulator = Simulator::new(spec, layers, &mapping, &vec![None; layers.len()], seed);
+            let chip = simulator.chip(EngineKind::Fast(Isa::detect()), chip);
+            Ok(f(Engines::Chip(&chip)))
+        }
+    }
+}
+
+/// An engine that also notes which accumulators will be clipped.
+struct Watch<'a> {
+    engine: &'a mut dyn MacEngine,
+    integers: &'a Integers,
+    ranges: &'a [Quantisation],
+    inside: Vec<Vec<bool>>,
+}
+
+impl MacEngine for Watch<'_> {
+    fn accumulate(&mut self, index: usize, layer: &MacLayer, x: Activations<'_>, out: &mut [i32]) {
+        self.engine.accumulate(index, layer, x, out);
+        let node = self.integers.nodes[index];
+        let Some(integer) = &self.integers.layers[node] else {
+            return;
+        };
+        let range = self.ranges[node];
+        let step = integer.input_scale / range.scale;
+        let factors: Vec<f32> = integer.scales.iter().map(|s| s * step).collect();
+        self.inside[node] = out
+            .chunks_exact(factors.len())
+            .flat_map(|acc| acc.iter().zip(&factors).zip(&integer.bias))
+            .map(|((acc, factor), bias)| is_inside(acc.wrapping_add(*bias) as f32 * factor, range))
+            .collect();
+    }
+}
+
+/// Whether a value of so many steps is within the range, without clipping.
+pub(super) fn is_inside(steps: f32, range: Quantisation) -> bool {
+    let zero = f32::from(range.zero);
+    (-zero..=255.0 - zero).contains(&steps)
+}

@@ -1,0 +1,26 @@
+//! Quantisation-aware training: the float weights of a network whose forward pass is the exported one.
+//!
+//! The forward pass is not an imitation of the int8 network, it is that network: weights become integers, the graph goes
+//! through the same export and import as a file, and [`farad_net`] runs it, on exact integers or on a chip of a macro.
+//! So training sees every rounding that the network will meet. The backward pass takes quantisation for the identity
+//! where nothing was clipped (the straight-through estimator, Bengio et al., 2013): the gradients are those of a float
+//! network with the weights and activations that the integers stand for.
+//!
+//! `fold` takes batch norm into the weights, `observe` finds the ranges of activations, `integer` rounds weights,
+//! `export` writes the network, `forward` runs it, `backward` goes back, and `recalibrate` takes out what the macro does
+//! to every channel.
+
+mod backward;
+mod export;
+mod fold;
+mod forward;
+mod integer;
+mod model;
+mod observe;
+mod recalibrate;
+#[cfg(test)]
+mod tests;
+
+pub use forward::{Forward, bundled_macro};
+pub use model::{Gradients, QatModel};
+pub use observe::Observer;

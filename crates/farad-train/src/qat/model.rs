@@ -1,0 +1,178 @@
+//! Weights in quantisation-aware training.
+
+use super::backward::Backward;
+use super::export::encode;
+use super::fold::fold;
+use super::forward::{Forward, Integers, Trace, network_error};
+use super::integer::IntegerLayer;
+use super::observe::{Observer, code, ranges};
+use crate::graph::{Graph, Op};
+use crate::model::Model;
+use crate::ops::{correct, cross_entropy, with_slice};
+use crate::prune::Batch;
+use crate::{Precision, TrainError};
+use candle_core::{Device, Tensor, Var};
+use farad_net::{Network, Preprocess, Quantisation};
+use std::collections::BTreeMap;
+
+/// A network without batch norm in training, whose forward pass is its int8 network.
+///
+/// Node `conv3` has `conv3.weight` (shapes as in [`Model`]) and `conv3.bias` `[c_out]`. A weight's scale follows from the
+/// largest weight of its channel at every step, the ranges of activations stay as they were found at the start.
+#[derive(Debug)]
+pub struct QatModel {
+    pub(super) graph: Graph,
+    pub(super) parameters: BTreeMap<String, Var>,
+    pub(super) ranges: Vec<Quantisation>,
+    preprocess: Preprocess,
+}
+
+/// What a training step needs to know.
+#[derive(Debug)]
+pub struct Gradients {
+    /// Mean cross entropy of the batch.
+    pub loss: f32,
+    /// Images of the batch that the network got right.
+    pub correct: usize,
+    /// Of every parameter, by name.
+    pub of: BTreeMap<String, Tensor>,
+}
+
+impl QatModel {
+    /// Folds the batch norm of `model`, and finds the ranges of activations on `batches`. `preprocess` is how the images of
+    /// batches were made of pixels.
+    ///
+    /// # Errors
+    /// If there are no batches or the model cannot run on them.
+    pub fn new(
+        model: &mut Model,
+        batches: &[Batch],
+        preprocess: &Preprocess,
+        observer: Observer,
+    ) -> Result<Self, TrainError> {
+        Ok(Self {
+            ranges: ranges(model, batches, preprocess, observer)?,
+            graph: model.graph.clone(),
+            parameters: fold(model)?,
+            preprocess: preprocess.clone(),
+        })
+    }
+
+    /// The network without its parameters.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// All parameters by name.
+    #[must_use]
+    pub fn parameters(&self) -> &BTreeMap<String, Var> {
+        &self.parameters
+    }
+
+    /// The ONNX file (QDQ) of the int8 network, with entries for its metadata.
+    ///
+    /// # Errors
+    /// If a parameter is no number.
+    pub fn export(&self, metadata: &[(&str, String)]) -> Result<Vec<u8>, TrainError> {
+        self.encoded(&self.layers()?, metadata)
+    }
+
+    fn encoded(&self, layers: &[Option<IntegerLayer>], metadata: &[(&str, String)]) -> Result<Vec<u8>, TrainError> {
+        encode(&self.graph, layers, &self.ranges, &self.preprocess, metadata)
+            .map_err(|e| network_error(&self.graph.name, e))
+    }
+
+    /// Weights as integers, by node.
+    fn layers(&self) -> Result<Vec<Option<IntegerLayer>>, TrainError> {
+        let layer = |node: &crate::graph::Node| match node.op {
+            Op::Conv(_) | Op::Dense => {
+                let parameter = |part: &str| self.parameters[&format!("{}.{part}", node.name)].as_tensor();
+                let input_scale = self.ranges[node.inputs[0]].scale;
+                let layer = with_slice(parameter("weight"), |weights| {
+                    with_slice(parameter("bias"), |bias| IntegerLayer::new(weights, bias, input_scale))
+                })??;
+                Ok(Some(layer))
+            }
+            Op::Input | Op::MaxPool | Op::AveragePool | Op::Add(_) => Ok(None),
+        };
+        self.graph.nodes.iter().map(layer).collect()
+    }
+
+    pub(super) fn integers(&self) -> Result<Integers, TrainError> {
+        let layers = self.layers()?;
+        let file = self.encoded(&layers, &[])?;
+        let network = Network::parse(&self.graph.name, &file).map_err(|e| network_error(&self.graph.name, e))?;
+        Integers::new(&self.graph, network, layers)
+    }
+
+    /// Stored bytes of normalised images.
+    pub(super) fn input(&self, x: &Tensor) -> Result<Vec<u8>, TrainError> {
+        let range = self.ranges[0];
+        Ok(with_slice(x, |values| {
+            values.iter().map(|&v| code(v, range)).collect()
+        })?)
+    }
+
+    pub(super) fn trace(
+        &self,
+        integers: &Integers,
+        x: &Tensor,
+        images: &[u32],
+        forward: Forward<'_>,
+    ) -> Result<Trace, TrainError> {
+        integers.run(&self.graph, &self.ranges, self.input(x)?, images, forward)
+    }
+
+    /// The logits `[n][classes]` of the int8 network for `x` `[n][h][w][c]`, images of these numbers in their dataset.
+    ///
+    /// # Errors
+    /// If the images do not fit the network, or the network does not fit the macro.
+    pub fn logits(&self, x: &Tensor, images: &[u32], forward: Forward<'_>) -> Result<Tensor, TrainError> {
+        self.tensor(self.trace(&self.integers()?, x, images, forward)?.logits, images.len())
+    }
+
+    fn tensor(&self, logits: Vec<f32>, images: usize) -> Result<Tensor, TrainError> {
+        Ok(Tensor::from_vec(logits, (images, self.classes()), &Device::Cpu)?)
+    }
+
+    fn classes(&self) -> usize {
+        self.graph.channels(self.graph.nodes.len() - 1)
+    }
+
+    /// The loss of a batch, images of these numbers in their dataset, and its gradients, straight through the rounding.
+    /// `smoothing` is as in [`cross_entropy`], `precision` that of the backward pass.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits).
+    pub fn gradients(
+        &self,
+        (x, labels): &Batch,
+        images: &[u32],
+        forward: Forward<'_>,
+        smoothing: f64,
+        precision: Precision,
+    ) -> Result<Gradients, TrainError> {
+        let integers = self.integers()?;
+        let trace = self.trace(&integers, x, images, forward)?;
+        let logits = Var::from_tensor(&self.tensor(trace.logits.clone(), images.len())?)?;
+        let loss = cross_entropy(&logits, labels, smoothing)?;
+        let of_logits = match loss.backward()?.get(&logits) {
+            Some(gradient) => with_slice(gradient, <[f32]>::to_vec)?,
+            None => vec![0.0; trace.logits.len()],
+        };
+        let backward = Backward {
+            graph: &self.graph,
+            ranges: &self.ranges,
+            integers: &integers,
+            trace: &trace,
+            images: images.len(),
+            precision,
+        };
+        Ok(Gradients {
+            loss: loss.to_scalar()?,
+            correct: correct(&logits, labels)?,
+            of: backward.run(of_logits)?,
+        })
+    }
+}

@@ -1,0 +1,430 @@
+//! The laws of quantisation-aware training, on a network with every operator.
+
+use super::forward::{Forward, Integers, Trace, bundled_macro};
+use super::observe::real;
+use super::{Observer, QatModel};
+use crate::architecture::Architecture;
+use crate::graph::{Graph, Op};
+use crate::model::{Model, Pass, Statistics};
+use crate::ops::{self, cross_entropy};
+use crate::prune::Batch;
+use crate::rng::{Purpose, Rng};
+use crate::{Precision, TrainError};
+use candle_core::{Device, Tensor, Var};
+use farad_net::Preprocess;
+use std::collections::BTreeMap;
+
+const NETWORK: &str = r#"
+name = "small"
+input = [8, 8, 2]
+layers = [
+    { conv = 6 }, { pool = "max" },
+    { residual = [{ conv = 6 }, { conv = 6, activation = "none" }] },
+    { conv = 8, kernel = 1, activation = "relu6" }, { depthwise = true, stride = 2, activation = "none" },
+    { pool = "average" }, { dense = 3 },
+]
+"#;
+
+const IMAGES: usize = 12;
+
+fn preprocess() -> Preprocess {
+    Preprocess {
+        pixel_max: 255.0,
+        mean: vec![120.0, 90.0],
+        std: vec![70.0, 60.0],
+    }
+}
+
+/// Bright images of class 0, dark ones of class 1, images of one channel of class 2.
+fn batch(seed: u64) -> Batch {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    let preprocess = preprocess();
+    for i in 0..IMAGES {
+        let mut rng = Rng::new(seed, Purpose::Order, i as u32, 0);
+        let label = rng.below(3);
+        for k in 0..8 * 8 * 2 {
+            let light = [120, 20, 120 * (k % 2)][label];
+            pixels.push(preprocess.real(k % 2, (light + rng.below(120)) as u8));
+        }
+        labels.push(label as u32);
+    }
+    let x = Tensor::from_vec(pixels, (IMAGES, 8, 8, 2), &Device::Cpu).unwrap();
+    (x, Tensor::from_vec(labels, IMAGES, &Device::Cpu).unwrap())
+}
+
+fn numbers() -> Vec<u32> {
+    (0..IMAGES as u32).collect()
+}
+
+/// The network with random weights, scales, shifts and the moments of its batch.
+fn model() -> Model {
+    let graph = Graph::new(&Architecture::parse("small.toml", NETWORK).unwrap()).unwrap();
+    let mut model = Model::new(graph, 4, &Device::Cpu).unwrap();
+    for (number, (name, parameter)) in model.parameters.iter().enumerate() {
+        let mut rng = Rng::new(9, Purpose::Init, number as u32, 1);
+        let mut random = |offset: f32| {
+            let values: Vec<f32> = (0..parameter.elem_count())
+                .map(|_| offset + 0.3 * rng.normal())
+                .collect();
+            parameter
+                .set(&Tensor::from_vec(values, parameter.dims(), &Device::Cpu).unwrap())
+                .unwrap();
+        };
+        match name.rsplit('.').next() {
+            Some("gamma") => random(1.0),
+            Some("beta" | "bias") => random(0.0),
+            _ => {}
+        }
+    }
+    let pass = Pass {
+        statistics: Statistics::Batch { momentum: 1.0 },
+        ..Pass::evaluation(Precision::F32)
+    };
+    model.forward(&batch(1).0, pass).unwrap();
+    model
+}
+
+fn quantised(observer: Observer) -> QatModel {
+    QatModel::new(&mut model(), &[batch(1)], &preprocess(), observer).unwrap()
+}
+
+const WHOLE: Observer = Observer::MinMax { decay: 0.0 };
+
+fn exact(qat: &QatModel) -> (Integers, Trace) {
+    let integers = qat.integers().unwrap();
+    let trace = qat.trace(&integers, &batch(1).0, &numbers(), Forward::Exact).unwrap();
+    (integers, trace)
+}
+
+fn flat(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Node `i` of `graph` before its rounding, written down as its definition, from the outputs of all nodes. `relu` is
+/// whether its activation is applied.
+fn node(graph: &Graph, i: usize, y: &[Vec<f64>], weights: &[f64], bias: &[f64], relu: bool) -> Vec<f64> {
+    let node = &graph.nodes[i];
+    let x = &y[node.inputs[0]];
+    let extents = graph.extents(8, 8);
+    let (from, to) = (extents[node.inputs[0]], extents[i]);
+    let (in_c, out_c) = (graph.in_channels(i), graph.channels(i));
+    let at = |n: usize, row: usize, column: usize, c: usize| {
+        let inside = row < from.height && column < from.width;
+        if inside {
+            x[((n * from.height + row) * from.width + column) * in_c + c]
+        } else {
+            0.0
+        }
+    };
+    let mut out = Vec::new();
+    for n in 0..IMAGES {
+        for p in 0..to.height * to.width {
+            let (row, column) = (p / to.width, p % to.width);
+            for c in 0..out_c {
+                out.push(match node.op {
+                    Op::Conv(conv) => {
+                        let depth = if conv.depthwise { 1 } else { in_c };
+                        let mut sum = bias[c];
+                        for k in 0..conv.kernel * conv.kernel * depth {
+                            let (tap, d) = (k / depth, k % depth);
+                            let row = (row * conv.stride + tap / conv.kernel).wrapping_sub(conv.padding());
+                            let column = (column * conv.stride + tap % conv.kernel).wrapping_sub(conv.padding());
+                            let d = if conv.depthwise { c } else { d };
+                            sum += weights[c * conv.kernel * conv.kernel * depth + k] * at(n, row, column, d);
+                        }
+                        match conv.activation.kernel() {
+                            farad_kernels::dense::Activation::Relu if relu => sum.max(0.0),
+                            farad_kernels::dense::Activation::Relu6 if relu => sum.clamp(0.0, 6.0),
+                            _ => sum,
+                        }
+                    }
+                    Op::Dense => bias[c] + (0..in_c).map(|d| weights[c * in_c + d] * at(n, 0, 0, d)).sum::<f64>(),
+                    Op::MaxPool => [(0, 0), (0, 1), (1, 0), (1, 1)]
+                        .iter()
+                        .map(|(a, b)| at(n, 2 * row + a, 2 * column + b, c))
+                        .fold(f64::MIN, f64::max),
+                    Op::AveragePool => {
+                        let count = from.height * from.width;
+                        (0..count)
+                            .map(|p| at(n, p / from.width, p % from.width, c))
+                            .sum::<f64>()
+                            / count as f64
+                    }
+                    Op::Add(_) => {
+                        let sum = at(n, row, column, c) + y[node.inputs[1]][out.len()];
+                        if relu { sum.max(0.0) } else { sum }
+                    }
+                    Op::Input => unreachable!(),
+                });
+            }
+        }
+    }
+    out
+}
+
+fn wide(values: impl IntoIterator<Item = f32>) -> Vec<f64> {
+    values.into_iter().map(f64::from).collect()
+}
+
+/// What the integers of node `i` stand for: weights and bias.
+fn of_integers(integers: &Integers, i: usize) -> (Vec<f64>, Vec<f64>) {
+    let Some(layer) = &integers.layers[i] else {
+        return (Vec::new(), Vec::new());
+    };
+    let bias = layer.bias.iter().zip(&layer.scales);
+    let bias = bias.map(|(&b, &s)| f64::from(b) * f64::from(s) * f64::from(layer.input_scale));
+    (wide(layer.real()), bias.collect())
+}
+
+#[test]
+fn the_float_graph_with_fake_quantisation_is_the_integer_network() {
+    for observer in [WHOLE, Observer::Percentile(98.0), Observer::Mse] {
+        let qat = quantised(observer);
+        let (integers, trace) = exact(&qat);
+        let values = |i: usize| wide(trace.codes[i].iter().map(|&code| real(code, qat.ranges[i])));
+        let y: Vec<Vec<f64>> = (0..trace.codes.len()).map(values).collect();
+        for i in 1..y.len() {
+            let (weights, bias) = of_integers(&integers, i);
+            let range = qat.ranges[i];
+            let code = |v: f64| {
+                let steps = (v / f64::from(range.scale)).round_ties_even() + f64::from(range.zero);
+                steps.clamp(0.0, 255.0) as u8
+            };
+            let codes: Vec<u8> = node(&qat.graph, i, &y, &weights, &bias, false)
+                .into_iter()
+                .map(code)
+                .collect();
+            assert!(codes == trace.codes[i], "{} with {observer:?}", qat.graph.nodes[i].name);
+        }
+        assert_eq!(wide(trace.logits.clone()), y[y.len() - 1]);
+    }
+}
+
+/// Each rounding moves a value by half a step, a range's end (it is moved to let 0 be a step) by another half, and a
+/// layer multiplies what it gets by its weights: added up, a bound of the whole network's error.
+#[test]
+fn logits_are_within_the_bound_of_quantisation() {
+    let mut model = model();
+    let qat = quantised(WHOLE);
+    let (integers, trace) = exact(&qat);
+    let steps = |i: usize| f64::from(qat.ranges[i].scale);
+    let input = wide(flat(&batch(1).0));
+    let mut errors = vec![vec![steps(0); input.len()]];
+    let mut y = vec![input];
+    for i in 1..qat.graph.nodes.len() {
+        let name = &qat.graph.nodes[i].name;
+        let parameter = |part: &str| qat.parameters.get(&format!("{name}.{part}"));
+        let values = |part| parameter(part).map_or(Vec::new(), |p| wide(flat(p)));
+        let (weights, bias) = (values("weight"), values("bias"));
+        let (rounded, rounded_bias) = of_integers(&integers, i);
+        let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).collect::<Vec<f64>>();
+        let magnitudes = |values: &[f64]| values.iter().map(|v| v.abs()).collect::<Vec<f64>>();
+        let sizes: Vec<Vec<f64>> = y.iter().map(|v| magnitudes(v)).collect();
+        let none = vec![0.0; bias.len()];
+        let inherited = node(&qat.graph, i, &errors, &magnitudes(&rounded), &none, false);
+        let own = match qat.graph.nodes[i].op {
+            Op::Conv(_) | Op::Dense => {
+                let bias = distance(&bias, &rounded_bias);
+                node(&qat.graph, i, &sizes, &distance(&weights, &rounded), &bias, false)
+            }
+            _ => vec![0.0; inherited.len()],
+        };
+        errors.push(inherited.iter().zip(own).map(|(a, b)| a + b + steps(i)).collect());
+        y.push(node(&qat.graph, i, &y, &weights, &bias, true));
+    }
+    let float = model.forward(&batch(1).0, Pass::evaluation(Precision::F32)).unwrap();
+    let last = y.len() - 1;
+    for (k, float) in flat(&float).into_iter().enumerate() {
+        // Folding the batch norm changes nothing but the order of operations in f32.
+        assert!((f64::from(float) - y[last][k]).abs() < 1e-4);
+        assert!((f64::from(trace.logits[k]) - y[last][k]).abs() <= errors[last][k]);
+    }
+}
+
+/// `(clamp(y) + (quantised - clamp(y)).detach())` by candle's autograd, operator by operator.
+#[test]
+fn gradients_are_those_of_autograd_straight_through() {
+    // Ranges that clip, so that there is something to stop.
+    let qat = quantised(Observer::Percentile(97.0));
+    let (x, labels) = batch(1);
+    let own = qat
+        .gradients(&(x, labels.clone()), &numbers(), Forward::Exact, 0.1, Precision::F32)
+        .unwrap();
+    let (integers, trace) = exact(&qat);
+    let extents = qat.graph.extents(8, 8);
+    let mut parameters = BTreeMap::new();
+    let mut y: Vec<Tensor> = Vec::new();
+    for (i, n) in qat.graph.nodes.iter().enumerate() {
+        let range = qat.ranges[i];
+        let dims = match n.op {
+            Op::Dense => vec![IMAGES, qat.graph.channels(i)],
+            _ => vec![IMAGES, extents[i].height, extents[i].width, qat.graph.channels(i)],
+        };
+        let stored: Vec<f32> = trace.codes[i].iter().map(|&code| real(code, range)).collect();
+        let stored = Tensor::from_vec(stored, dims, &Device::Cpu).unwrap();
+        let mut variable = |part: &str, values: Vec<f64>| {
+            let name = format!("{}.{part}", n.name);
+            let values = values.into_iter().map(|v| v as f32).collect();
+            let tensor = Tensor::from_vec(values, qat.parameters[&name].dims(), &Device::Cpu).unwrap();
+            parameters
+                .entry(name)
+                .or_insert(Var::from_tensor(&tensor).unwrap())
+                .as_tensor()
+                .clone()
+        };
+        let input = |k: usize| &y[n.inputs[k]];
+        let real_value = match n.op {
+            Op::Input => {
+                y.push(stored);
+                continue;
+            }
+            Op::MaxPool => {
+                let pooled = ops::max_pool(input(0)).unwrap();
+                y.push(pooled);
+                continue;
+            }
+            Op::AveragePool => input(0).mean_keepdim((1, 2)).unwrap(),
+            Op::Add(_) => (input(0) + input(1)).unwrap(),
+            Op::Dense => {
+                let (w, b) = of_integers(&integers, i);
+                ops::dense(input(0), &variable("weight", w), &variable("bias", b)).unwrap()
+            }
+            Op::Conv(conv) => {
+                let (w, b) = of_integers(&integers, i);
+                let (w, b) = (variable("weight", w), variable("bias", b));
+                let channels = qat.graph.channels(i);
+                let (w, groups) = if conv.depthwise {
+                    (w.unsqueeze(3).unwrap(), channels)
+                } else {
+                    (w, 1)
+                };
+                let nchw = |t: &Tensor| t.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
+                let y = nchw(input(0))
+                    .conv2d(&nchw(&w), conv.padding(), conv.stride, 1, groups)
+                    .unwrap();
+                y.permute((0, 2, 3, 1))
+                    .unwrap()
+                    .contiguous()
+                    .unwrap()
+                    .broadcast_add(&b)
+                    .unwrap()
+            }
+        };
+        // An accumulator of exactly 0 is not clipped; in f32 it may be anything within the rounding of the sum.
+        let rounding = 5e-4 * range.scale;
+        let (low, high) = (real(0, range) - rounding, real(255, range) + rounding);
+        let clipped = real_value.clamp(low, high).unwrap();
+        y.push((&clipped + (stored - clipped.detach()).unwrap().detach()).unwrap());
+    }
+    let loss = cross_entropy(&y[y.len() - 1], &labels, 0.1).unwrap();
+    assert!((loss.to_scalar::<f32>().unwrap() - own.loss).abs() < 1e-5);
+    let gradients = loss.backward().unwrap();
+    assert_eq!(own.of.len(), parameters.len());
+    for (name, variable) in &parameters {
+        let (a, b) = (flat(gradients.get(variable).unwrap()), flat(&own.of[name]));
+        let scale = a.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+        for (a, b) in a.iter().zip(&b) {
+            // Sums of a few hundred products in another order.
+            assert!((a - b).abs() < 1e-4 * scale, "{name}: {a} {b}");
+        }
+    }
+    assert!(trace.inside.iter().flatten().any(|inside| !inside));
+}
+
+#[test]
+fn the_file_is_the_network_that_was_trained() {
+    let qat = quantised(Observer::Mse);
+    let file = qat.export(&[("farad.dataset", "small".to_owned())]).unwrap();
+    let network = farad_net::Network::parse("small", &file).unwrap();
+    let input = qat.input(&batch(1).0).unwrap();
+    let logits = network.run(&input, &numbers(), &mut farad_net::ExactEngine).unwrap();
+    assert_eq!(
+        logits,
+        flat(&qat.logits(&batch(1).0, &numbers(), Forward::Exact).unwrap())
+    );
+    assert_eq!(network.dataset(), Some("small"));
+}
+
+#[test]
+fn an_ideal_macro_is_exact_and_a_real_one_is_a_chip() {
+    let qat = quantised(Observer::Mse);
+    let logits = |spec: &str, chip, seed| {
+        let spec = bundled_macro(spec).unwrap();
+        let forward = Forward::Macro {
+            spec: &spec,
+            chip,
+            seed,
+        };
+        flat(&qat.logits(&batch(1).0, &numbers(), forward).unwrap())
+    };
+    assert_eq!(logits("ideal", 0, 0), exact(&qat).1.logits);
+    let first = logits("pessimistic", 0, 0);
+    assert_eq!(first, logits("pessimistic", 0, 0));
+    assert_ne!(first, logits("pessimistic", 1, 0));
+    assert_ne!(first, logits("pessimistic", 0, 1));
+    assert!(matches!(
+        bundled_macro("ncku-charge-redistribution"),
+        Err(TrainError::Macro { .. })
+    ));
+    assert!(matches!(bundled_macro("none"), Err(TrainError::Macro { .. })));
+}
+
+#[test]
+fn training_lowers_the_loss_on_integers_and_on_chips() {
+    let spec = bundled_macro("pessimistic").unwrap();
+    for on_macro in [false, true] {
+        let qat = quantised(Observer::Mse);
+        let mut losses = Vec::new();
+        for step in 0..12u32 {
+            let forward = match on_macro {
+                true => Forward::Macro {
+                    spec: &spec,
+                    chip: step / 3,
+                    seed: u64::from(step),
+                },
+                false => Forward::Exact,
+            };
+            let step = qat
+                .gradients(&batch(1), &numbers(), forward, 0.0, Precision::F32)
+                .unwrap();
+            losses.push(step.loss);
+            for (name, gradient) in &step.of {
+                let variable = &qat.parameters()[name];
+                variable
+                    .set(&(variable.as_tensor() - (gradient * 0.05).unwrap()).unwrap())
+                    .unwrap();
+            }
+        }
+        assert!(losses[11] < 0.7 * losses[0], "{losses:?}");
+    }
+}
+
+/// The error against exact arithmetic, mean over images and chips.
+#[test]
+fn recalibration_brings_chips_closer_to_exact_arithmetic() {
+    let spec = bundled_macro("pessimistic").unwrap();
+    let mut qat = quantised(Observer::Mse);
+    let truth = exact(&qat).1.logits;
+    let error = |qat: &QatModel| {
+        let of_chip = |chip| {
+            let forward = Forward::Macro {
+                spec: &spec,
+                chip,
+                seed: 5,
+            };
+            let seen = flat(&qat.logits(&batch(1).0, &numbers(), forward).unwrap());
+            seen.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>()
+        };
+        (0..4).map(of_chip).sum::<f32>()
+    };
+    let before = error(&qat);
+    qat.recalibrate(&batch(1).0, &spec, 0..4, 7).unwrap();
+    let after = error(&qat);
+    assert!(after < before, "{before} {after}");
+}
+
+#[test]
+fn without_images_there_are_no_ranges() {
+    let error = QatModel::new(&mut model(), &[], &preprocess(), Observer::Mse).unwrap_err();
+    assert!(error.to_string().contains("no images"));
+}
