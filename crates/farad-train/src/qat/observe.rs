@@ -177,7 +177,7 @@ mod tests {
         let mut rare = uniform.clone();
         rare[0] = 1.1;
         // At the edge of a uniform distribution, cutting costs more than it gains.
-        assert!((top(seen(&[uniform.clone()], Observer::Mse)) - 1.0).abs() < 1.0 / 80.0);
+        assert!((top(seen(std::slice::from_ref(&uniform), Observer::Mse)) - 1.0).abs() < 1.0 / 80.0);
         // With steps of t / 255 the error is (1.1 - t)^2 + 60,000 (t / 255)^2 / 12, least at t = 1.02.
         assert!((top(seen(&[rare.clone()], Observer::Mse)) - 1.02).abs() < 1.1 / 80.0);
         assert!(top(seen(&[rare.clone()], Observer::Percentile(99.9))) < 1.01);
