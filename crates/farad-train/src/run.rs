@@ -4,6 +4,7 @@ use crate::batches::{Images, channel_statistics};
 use crate::checkpoint::{self, Position};
 use crate::optimizer::{Average, Optimizer, Rule};
 use crate::prune::{Criterion, Progress, criterion, plan, shrink};
+use crate::qat::{Observer, QatModel};
 use crate::recipe::{Kind, Recipe, Stage};
 use crate::{Architecture, Graph, Model, Pass, Precision, Statistics, TrainError, correct, cross_entropy};
 use candle_core::{Device, Tensor};
@@ -428,7 +429,7 @@ impl Run {
             ("farad.dataset", self.train.name.clone()),
             ("farad.recipe", self.position.recipe.clone()),
         ];
-        let onnx = crate::export(&mut self.model, &batches, &preprocess, &metadata)?;
+        let onnx = QatModel::new(&mut self.model, &batches, &preprocess, Observer::default())?.export(&metadata)?;
         let network = farad_net::Network::parse(&self.model.graph.name, &onnx).map_err(|e| error(e.to_string()))?;
         let accuracy = digital_accuracy(&network, &self.test).map_err(|e| error(e.to_string()))?;
         std::fs::write(file, onnx).map_err(|e| error(e.to_string()))?;
