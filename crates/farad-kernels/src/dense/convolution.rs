@@ -1,6 +1,6 @@
 //! The three products of a convolution.
 
-use super::gather::{self, Columns, Taps};
+use super::gather::{Columns, Gather, Taps};
 use super::pack::Weights;
 use super::shape::{Conv2d, Precision};
 use super::tile::Engine;
@@ -32,12 +32,27 @@ pub fn conv_weight_gradient(c: &Conv2d, precision: Precision, x: &[f32], dy: &[f
     weight_gradient(Engine::detect(), c, precision, x, dy, dw);
 }
 
-fn weights<'a>(c: &Conv2d, values: &'a [f32]) -> Weights<'a> {
-    Weights {
-        values,
+fn gather<'a>(
+    engine: Engine,
+    c: &Conv2d,
+    precision: Precision,
+    taps: &'a Taps,
+    w: &'a [f32],
+    side: Columns,
+) -> Gather<'a> {
+    let weights = Weights {
+        values: w,
         taps: c.taps(),
         outputs: c.out_channels,
         inputs: c.in_channels,
+    };
+    Gather {
+        engine,
+        precision,
+        taps,
+        images: c.images,
+        weights,
+        side,
     }
 }
 
@@ -50,16 +65,7 @@ pub(super) fn forward(engine: Engine, c: &Conv2d, precision: Precision, x: &[f32
     if c.depthwise {
         depthwise::gather(engine.isa(), &taps, c.images, x, w, c.in_channels, y);
     } else {
-        gather::gather(
-            engine,
-            precision,
-            &taps,
-            c.images,
-            x,
-            weights(c, w),
-            Columns::Outputs,
-            y,
-        );
+        gather(engine, c, precision, &taps, w, Columns::Outputs).run(x, y);
     }
 }
 
@@ -69,16 +75,7 @@ pub(super) fn input_gradient(engine: Engine, c: &Conv2d, precision: Precision, d
     if c.depthwise {
         depthwise::gather(engine.isa(), &taps, c.images, dy, w, c.in_channels, dx);
     } else {
-        gather::gather(
-            engine,
-            precision,
-            &taps,
-            c.images,
-            dy,
-            weights(c, w),
-            Columns::Inputs,
-            dx,
-        );
+        gather(engine, c, precision, &taps, w, Columns::Inputs).run(dy, dx);
     }
 }
 

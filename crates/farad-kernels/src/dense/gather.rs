@@ -83,90 +83,138 @@ pub(super) enum Columns {
 /// Words of a chunk of packed images: with a block of weights they fit the second-level cache of 1 MiB.
 const CHUNK_WORDS: usize = 192 << 10;
 
-/// `to[n][position][column] = sum over taps and channels of from[n][source][channel] * weight[tap][channel][column]`.
-pub(super) fn gather(
-    engine: Engine,
-    precision: Precision,
-    taps: &Taps,
-    images: usize,
-    from: &[f32],
-    weights: Weights,
-    side: Columns,
-    to: &mut [f32],
-) {
-    if from.is_empty() || to.is_empty() {
-        to.fill(0.0);
-        return;
-    }
-    let (columns, channels) = match side {
-        Columns::Outputs => (weights.outputs, weights.inputs),
-        Columns::Inputs => (weights.inputs, weights.outputs),
-    };
-    let depth = precision.words(channels);
-    let blocks = engine.blocks(columns);
-    let block_len = |block: &Block| weights.taps * depth * block.vectors * LANES;
-    with_scratch(blocks.iter().map(block_len).sum(), |packed| {
-        let mut rest = &mut *packed;
-        let parts: Vec<(Block, &mut [u32])> = blocks
-            .iter()
-            .map(|block| {
-                (
-                    *block,
-                    rest.split_off_mut(..block_len(block)).expect("blocks fill the scratch"),
-                )
-            })
-            .collect();
-        let parts: Vec<(Block, &[u32])> = parts
-            .into_par_iter()
-            .map(|(block, words)| {
-                let range = block.start..block.start + block.columns;
-                match side {
-                    Columns::Outputs => {
-                        weights.pack_outputs(engine, precision, range, block.vectors * LANES, words);
-                    }
-                    Columns::Inputs => {
-                        weights.pack_inputs(engine, precision, range, block.vectors * LANES, words);
-                    }
-                }
-                (block, &*words)
-            })
-            .collect();
-
-        let maps = Maps {
-            values: from,
-            positions: taps.sources,
-            channels,
-        };
-        let mut rest = to;
-        let chunks: Vec<(Range<usize>, &mut [f32])> = chunks(images, taps.sources * depth)
-            .map(|range| {
-                let len = range.len() * taps.len() * columns;
-                (range, rest.split_off_mut(..len).expect("chunks are of whole images"))
-            })
-            .collect();
-        chunks.into_par_iter().for_each(|(range, to)| {
-            with_scratch(range.len() * taps.sources * depth, |words| {
-                pack_channels(engine, precision, maps, range.clone(), words);
-                for (block, weights) in &parts {
-                    multiply_block(
-                        engine,
-                        precision,
-                        taps,
-                        range.len(),
-                        depth,
-                        words,
-                        *block,
-                        weights,
-                        columns,
-                        to,
-                    );
-                }
-            });
-        });
-    });
+/// A product to be computed.
+pub(super) struct Gather<'a> {
+    pub(super) engine: Engine,
+    pub(super) precision: Precision,
+    pub(super) taps: &'a Taps,
+    pub(super) images: usize,
+    pub(super) weights: Weights<'a>,
+    pub(super) side: Columns,
 }
 
-/// Splits images into chunks of near-even size that fit the cache, as many for each thread.
+impl Gather<'_> {
+    /// `to[n][position][column] = sum over taps and channels of from[n][source][channel] * weight[tap][channel][column]`.
+    pub(super) fn run(&self, from: &[f32], to: &mut [f32]) {
+        if from.is_empty() || to.is_empty() {
+            to.fill(0.0);
+            return;
+        }
+        let words_per_image = self.taps.sources * self.depth();
+        let maps = Maps {
+            values: from,
+            positions: self.taps.sources,
+            channels: self.channels(),
+        };
+        let blocks = self.engine.blocks(self.columns());
+        with_scratch(blocks.iter().map(|block| self.block_len(block)).sum(), |packed| {
+            let blocks = self.pack_weights(blocks, packed);
+            let mut rest = to;
+            let chunks: Vec<(Range<usize>, &mut [f32])> = chunks(self.images, words_per_image)
+                .map(|range| {
+                    let len = range.len() * self.taps.len() * self.columns();
+                    (range, rest.split_off_mut(..len).expect("chunks are of whole images"))
+                })
+                .collect();
+            chunks.into_par_iter().for_each(|(range, to)| {
+                with_scratch(range.len() * words_per_image, |words| {
+                    pack_channels(self.engine, self.precision, maps, range.clone(), words);
+                    for &(block, weights) in &blocks {
+                        self.multiply_block(range.len(), words, block, weights, to);
+                    }
+                });
+            });
+        });
+    }
+
+    /// Columns of the product.
+    fn columns(&self) -> usize {
+        match self.side {
+            Columns::Outputs => self.weights.outputs,
+            Columns::Inputs => self.weights.inputs,
+        }
+    }
+
+    /// Channels that are summed over.
+    fn channels(&self) -> usize {
+        match self.side {
+            Columns::Outputs => self.weights.inputs,
+            Columns::Inputs => self.weights.outputs,
+        }
+    }
+
+    /// Words of the channels.
+    fn depth(&self) -> usize {
+        self.precision.words(self.channels())
+    }
+
+    /// Words of a block's weights.
+    fn block_len(&self, block: &Block) -> usize {
+        self.weights.taps * self.depth() * block.vectors * LANES
+    }
+
+    /// Packs the weights of all blocks.
+    fn pack_weights<'p>(&self, blocks: Vec<Block>, mut packed: &'p mut [u32]) -> Vec<(Block, &'p [u32])> {
+        let parts: Vec<(Block, &mut [u32])> = blocks
+            .into_iter()
+            .map(|block| {
+                let words = packed.split_off_mut(..self.block_len(&block));
+                (block, words.expect("words of all blocks"))
+            })
+            .collect();
+        let pack = match self.side {
+            Columns::Outputs => Weights::pack_outputs,
+            Columns::Inputs => Weights::pack_inputs,
+        };
+        parts
+            .into_par_iter()
+            .map(|(block, words)| {
+                let columns = block.start..block.start + block.columns;
+                pack(
+                    &self.weights,
+                    self.engine,
+                    self.precision,
+                    columns,
+                    block.vectors * LANES,
+                    words,
+                );
+                (block, &*words)
+            })
+            .collect()
+    }
+
+    /// One block of columns of a chunk of images.
+    fn multiply_block(&self, images: usize, words: &[u32], block: Block, weights: &[u32], to: &mut [f32]) {
+        let (depth, columns, positions) = (self.depth(), self.columns(), self.taps.len());
+        let mut runs = Vec::new();
+        for (position, reached) in self.taps.positions().enumerate() {
+            runs.clear();
+            runs.extend(reached.iter().map(|&(tap, source)| Run {
+                a: source * images * depth,
+                b: tap * depth * block.vectors * LANES,
+                steps: depth,
+            }));
+            for tile in parts(images, images.div_ceil(ROWS)) {
+                let tile = Tile {
+                    rows: tile.len(),
+                    columns: block.columns,
+                    vectors: block.vectors,
+                    runs: &runs,
+                    a: &words[tile.start * depth..],
+                    a_row: depth,
+                    a_step: 1,
+                    b: weights,
+                    c: &mut to[(tile.start * positions + position) * columns + block.start..],
+                    c_row: positions * columns,
+                    accumulate: false,
+                };
+                self.engine.multiply(self.precision, tile);
+            }
+        }
+    }
+}
+
+/// Splits images into chunks of near-even size that fit the cache, equally many for each thread. No sum crosses images.
 fn chunks(images: usize, words_per_image: usize) -> impl Iterator<Item = Range<usize>> {
     let most = (CHUNK_WORDS / words_per_image.max(1)).max(ROWS) / ROWS * ROWS;
     let count = images
@@ -179,46 +227,4 @@ fn chunks(images: usize, words_per_image: usize) -> impl Iterator<Item = Range<u
 /// `0..len` in `count` near-even ranges.
 pub(super) fn parts(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).map(move |i| i * len / count..(i + 1) * len / count)
-}
-
-/// One block of columns of a chunk of images.
-fn multiply_block(
-    engine: Engine,
-    precision: Precision,
-    taps: &Taps,
-    images: usize,
-    depth: usize,
-    words: &[u32],
-    block: Block,
-    weights: &[u32],
-    columns: usize,
-    to: &mut [f32],
-) {
-    let mut runs = Vec::new();
-    for (position, reached) in taps.positions().enumerate() {
-        runs.clear();
-        runs.extend(reached.iter().map(|&(tap, source)| Run {
-            a: source * images * depth,
-            b: tap * depth * block.vectors * LANES,
-            steps: depth,
-        }));
-        for tile in parts(images, images.div_ceil(ROWS)) {
-            engine.multiply(
-                precision,
-                Tile {
-                    rows: tile.len(),
-                    columns: block.columns,
-                    vectors: block.vectors,
-                    runs: &runs,
-                    a: &words[tile.start * depth..],
-                    a_row: depth,
-                    a_step: 1,
-                    b: weights,
-                    c: &mut to[(tile.start * taps.len() + position) * columns + block.start..],
-                    c_row: taps.len() * columns,
-                    accumulate: false,
-                },
-            );
-        }
-    }
 }

@@ -5,7 +5,7 @@
 use super::bf16::{pair_neighbours, pair_rows};
 use super::shape::Precision;
 use super::tile::Engine;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::ops::Range;
 
 impl Precision {
@@ -21,15 +21,15 @@ impl Precision {
 /// Calls `f` with `len` words of the thread's own memory, which keeps its pages from call to call and holds anything.
 pub(super) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [u32]) -> R) -> R {
     thread_local! {
-        static SCRATCH: Cell<Vec<u32>> = const { Cell::new(Vec::new()) };
+        static FREE: RefCell<Vec<Vec<u32>>> = const { RefCell::new(Vec::new()) };
     }
-    // Taken rather than borrowed: while `f` waits for its tasks, this thread may run another convolution.
-    let mut scratch = SCRATCH.take();
+    // Several, because a thread that waits for the tasks of `f` works on some of them, or on another convolution.
+    let mut scratch = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
     if scratch.len() < len {
         scratch.resize(len, 0);
     }
     let result = f(&mut scratch[..len]);
-    SCRATCH.set(scratch);
+    FREE.with_borrow_mut(|free| free.push(scratch));
     result
 }
 

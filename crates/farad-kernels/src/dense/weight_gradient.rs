@@ -23,6 +23,7 @@ pub(super) fn weight_gradient(engine: Engine, precision: Precision, c: &Conv2d, 
     let splits = (2 * rayon::current_num_threads()).div_ceil(groups).min(panels);
     let per_output = c.taps() * c.in_channels;
     let mut others = vec![0.0; (groups - 1) * dw.len()];
+    let taps: Vec<Vec<Reach>> = (0..c.taps()).map(|tap| reach(c, tap)).collect();
     let mut tasks = Vec::with_capacity(groups * splits);
     let sums = std::iter::once(&mut *dw).chain(others.chunks_exact_mut(c.weights_len()));
     for (images, mut sums) in parts(c.images, groups).zip(sums) {
@@ -34,7 +35,7 @@ pub(super) fn weight_gradient(engine: Engine, precision: Precision, c: &Conv2d, 
     }
     tasks
         .into_par_iter()
-        .for_each(|(images, outputs, sums)| sum_task(engine, precision, c, x, dy, images, outputs, sums));
+        .for_each(|(images, outputs, sums)| sum_task(engine, precision, c, &taps, x, dy, images, outputs, sums));
     // At least a page for each task.
     const SHARE: usize = 1 << 12;
     dw.par_chunks_mut(SHARE).enumerate().for_each(|(i, dw)| {
@@ -59,6 +60,7 @@ fn sum_task(
     engine: Engine,
     precision: Precision,
     c: &Conv2d,
+    taps: &[Vec<Reach>],
     x: &[f32],
     dy: &[f32],
     images: Range<usize>,
@@ -107,8 +109,9 @@ fn sum_task(
                     block.vectors * LANES,
                     input,
                 );
-                let runs: Vec<Vec<Run>> = (0..c.taps())
-                    .map(|tap| tap_runs(c, tap, steps, block.vectors * LANES))
+                let runs: Vec<Vec<Run>> = taps
+                    .iter()
+                    .map(|reaches| runs(reaches, steps, block.vectors * LANES))
                     .collect();
                 for (panel, gradient) in gradient.chunks_exact(panel_words).enumerate() {
                     for (tap, runs) in runs.iter().enumerate() {
@@ -134,11 +137,17 @@ fn sum_task(
     }
 }
 
-/// Where a tap's products are: positions of the gradient in `a`, those of the input in `b`, each with `steps` words of
-/// images side by side.
-fn tap_runs(c: &Conv2d, tap: usize, steps: usize, width: usize) -> Vec<Run> {
+/// Neighbouring positions of the output that reach neighbouring positions of the input through one tap.
+struct Reach {
+    output: usize,
+    input: usize,
+    count: usize,
+}
+
+/// What a tap reaches.
+fn reach(c: &Conv2d, tap: usize) -> Vec<Reach> {
     let (ky, kx) = (tap / c.kernel, tap % c.kernel);
-    let mut runs: Vec<Run> = Vec::new();
+    let mut reaches: Vec<Reach> = Vec::new();
     for oy in 0..c.out_height() {
         let Some(y) = c.source(oy, ky, c.height) else {
             continue;
@@ -147,18 +156,29 @@ fn tap_runs(c: &Conv2d, tap: usize, steps: usize, width: usize) -> Vec<Run> {
             let Some(x) = c.source(ox, kx, c.width) else {
                 continue;
             };
-            let run = Run {
-                a: (oy * c.out_width() + ox) * steps * ROWS,
-                b: (y * c.width + x) * steps * width,
-                steps,
-            };
-            match runs.last_mut() {
-                Some(last) if last.a + last.steps * ROWS == run.a && last.b + last.steps * width == run.b => {
-                    last.steps += steps;
+            let (output, input) = (oy * c.out_width() + ox, y * c.width + x);
+            match reaches.last_mut() {
+                Some(last) if last.output + last.count == output && last.input + last.count == input => {
+                    last.count += 1;
                 }
-                _ => runs.push(run),
+                _ => reaches.push(Reach {
+                    output,
+                    input,
+                    count: 1,
+                }),
             }
         }
     }
-    runs
+    reaches
+}
+
+/// Where a tap's products are: the gradient's panel in `a`, the input's in `b`, each with `steps` words of images side by
+/// side at every position.
+fn runs(reaches: &[Reach], steps: usize, width: usize) -> Vec<Run> {
+    let run = |reach: &Reach| Run {
+        a: reach.output * steps * ROWS,
+        b: reach.input * steps * width,
+        steps: reach.count * steps,
+    };
+    reaches.iter().map(run).collect()
 }
