@@ -8,6 +8,7 @@ pub mod architecture;
 pub mod batches;
 mod checkpoint;
 mod error;
+mod evaluate;
 pub mod graph;
 mod model;
 mod ops;

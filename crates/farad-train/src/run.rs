@@ -2,14 +2,14 @@
 
 use crate::batches::{Images, channel_statistics};
 use crate::checkpoint::{self, Position};
+use crate::evaluate::{digital_accuracy, float_accuracy};
 use crate::optimizer::{Average, Optimizer, Rule};
 use crate::prune::{Criterion, Progress, criterion, plan, shrink};
 use crate::qat::{Observer, QatModel};
 use crate::recipe::{Kind, Recipe, Stage};
-use crate::{Architecture, Graph, Model, Pass, Precision, Statistics, TrainError, correct, cross_entropy};
+use crate::{Architecture, Graph, Model, Pass, Statistics, TrainError, cross_entropy};
 use candle_core::{Device, Tensor};
 use farad_data::Dataset;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,10 +17,6 @@ use std::time::Instant;
 
 /// Weight of a batch in the running moments of batch norm.
 const NORM_MOMENTUM: f32 = 0.1;
-/// Training batches from which the moments are estimated anew before an evaluation.
-const REESTIMATE: usize = 40;
-/// Images of an evaluation batch.
-const EVALUATION: usize = 250;
 
 /// One line of the metrics: an epoch, or a stage that does not train.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -505,81 +501,19 @@ impl Run {
         Ok(())
     }
 
-    /// Accuracy on the test images, with batch-norm moments estimated anew: noise of masks, resolution and averaged
-    /// weights all make the running ones wrong.
     fn evaluate(&mut self) -> Result<f64, TrainError> {
-        let precision = self.recipe.precision.into();
-        let mut masks = vec![None; self.model.graph.groups.len()];
-        for (g, mask) in masks.iter_mut().enumerate() {
-            *mask = self
-                .model
-                .parameters
-                .get(&format!("mask.{g}.theta"))
-                .map(|t| t.as_tensor().detach());
-        }
-        let device = self.model.device().clone();
-        let spread = |images: usize, masks: &[Option<Tensor>]| -> Result<Vec<Option<Tensor>>, TrainError> {
-            let rows = masks.iter().map(|mask| {
-                mask.as_ref()
-                    .map(|m| m.unsqueeze(0)?.broadcast_as((images, m.dim(0)?))?.contiguous())
-                    .transpose()
-            });
-            Ok(rows.collect::<candle_core::Result<_>>()?)
-        };
-        let images = Self::images(&self.train, &self.statistics);
-        let order = images.order(self.recipe.seed, u32::MAX);
-        let rows = spread(self.recipe.batch, &masks)?;
-        for (k, indices) in order.chunks_exact(self.recipe.batch).take(REESTIMATE).enumerate() {
-            let (x, _) = images.plain(indices, &device)?;
-            let momentum = 1.0 / (k + 1) as f32;
-            let statistics = Statistics::Batch { momentum };
-            forward(&mut self.model, &x, statistics, &rows, precision)?;
-        }
-        let images = Self::images(&self.test, &self.statistics);
-        let all: Vec<u32> = (0..images.len() as u32).collect();
-        let mut right = 0;
-        for indices in all.chunks(EVALUATION) {
-            let (x, labels) = images.plain(indices, &device)?;
-            let rows = spread(indices.len(), &masks)?;
-            let logits = forward(&mut self.model, &x, Statistics::Running, &rows, precision)?;
-            right += correct(&logits, &labels)?;
-        }
-        Ok(right as f64 / images.len() as f64)
+        let train = Self::images(&self.train, &self.statistics);
+        let test = Self::images(&self.test, &self.statistics);
+        let recipe = &self.recipe;
+        float_accuracy(
+            &mut self.model,
+            &train,
+            &test,
+            recipe.seed,
+            recipe.batch,
+            recipe.precision.into(),
+        )
     }
-}
-
-/// Part of the images that the network gets right in exact integers.
-fn digital_accuracy(network: &farad_net::Network, data: &Dataset) -> Result<f64, farad_net::NetError> {
-    let packed = farad_sim::DigitalNetwork::new(network.mac_layers());
-    let right = (0..data.len())
-        .into_par_iter()
-        .map(|i| {
-            let input = network.quantize_input(data.image(i))?;
-            let logits = network.run(&input, &[i as u32], &mut farad_sim::DigitalEngine(&packed))?;
-            // The first of equals, as everywhere.
-            let best = logits
-                .iter()
-                .enumerate()
-                .fold(0, |best, (c, v)| if *v > logits[best] { c } else { best });
-            Ok(usize::from(best == usize::from(data.labels[i])))
-        })
-        .collect::<Result<Vec<usize>, farad_net::NetError>>()?;
-    Ok(right.iter().sum::<usize>() as f64 / data.len() as f64)
-}
-
-fn forward(
-    model: &mut Model,
-    x: &Tensor,
-    statistics: Statistics,
-    masks: &[Option<Tensor>],
-    precision: Precision,
-) -> Result<Tensor, TrainError> {
-    let pass = Pass {
-        statistics,
-        masks,
-        precision,
-    };
-    Ok(model.forward(x, pass)?.detach())
 }
 
 /// Gives the model the averaged weights.
