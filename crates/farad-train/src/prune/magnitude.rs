@@ -1,4 +1,4 @@
-//! Criteria that look at weights only.
+//! The size of the weights, and what criteria of weights share.
 
 use super::{Batch, Criterion};
 use crate::Model;
@@ -13,30 +13,40 @@ pub struct L1Norm;
 
 impl Criterion for L1Norm {
     fn score(&mut self, model: &mut Model, _: &[Batch]) -> Result<Vec<Vec<f32>>> {
-        by_filter(model, |filter| filter.iter().map(|w| w.abs()).sum())
+        by_layer(model, |filters| {
+            filters.iter().map(|w| w.iter().map(|w| w.abs()).sum()).collect()
+        })
     }
 }
 
-/// The sum over a group's convolutions of `measure` of each filter, each layer divided by its mean.
-pub(super) fn by_filter(model: &Model, measure: impl Fn(&[f32]) -> f32) -> Result<Vec<Vec<f32>>> {
+/// The sum over a group's convolutions of `measure` of the layer's filters, each layer divided by its mean.
+pub(super) fn by_layer(model: &Model, measure: impl Fn(&[&[f32]]) -> Vec<f32>) -> Result<Vec<Vec<f32>>> {
     let graph = model.graph();
-    let mut scores: Vec<Vec<f32>> = graph
-        .groups
-        .iter()
-        .map(|g| vec![0.0; if g.prunable { g.channels } else { 0 }])
-        .collect();
+    let mut scores = zeros(model);
     for (i, node) in graph.nodes.iter().enumerate() {
         let group = &mut scores[node.group];
-        if !matches!(node.op, Op::Conv(_)) || group.is_empty() {
-            continue;
+        if matches!(node.op, Op::Conv(_)) && !group.is_empty() {
+            with_slice(model.parameter(i, "weight"), |w| {
+                let filters: Vec<&[f32]> = w.chunks_exact(w.len() / group.len()).collect();
+                add_over_mean(group, &measure(&filters));
+            })?;
         }
-        with_slice(model.parameter(i, "weight"), |w| {
-            let layer: Vec<f32> = w.chunks_exact(w.len() / group.len()).map(&measure).collect();
-            let mean = layer.iter().sum::<f32>() / layer.len() as f32;
-            for (score, s) in group.iter_mut().zip(layer) {
-                *score += s / mean.max(f32::MIN_POSITIVE);
-            }
-        })?;
     }
     Ok(scores)
+}
+
+/// A score of 0 for every channel of every prunable group.
+pub(super) fn zeros(model: &Model) -> Vec<Vec<f32>> {
+    let groups = model.graph().groups.iter();
+    groups
+        .map(|g| vec![0.0; if g.prunable { g.channels } else { 0 }])
+        .collect()
+}
+
+/// Adds a layer's values to its group's scores, divided by their mean so that layers compare.
+pub(super) fn add_over_mean(scores: &mut [f32], layer: &[f32]) {
+    let mean = layer.iter().sum::<f32>() / layer.len() as f32;
+    for (score, s) in scores.iter_mut().zip(layer) {
+        *score += s / mean.max(f32::MIN_POSITIVE);
+    }
 }

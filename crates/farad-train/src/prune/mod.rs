@@ -2,21 +2,39 @@
 //!
 //! A [`Criterion`] gives every channel of every group a score; [`plan`] turns scores and a [`Budget`] into the channels
 //! that stay; [`shrink`] makes the network that has only those. A criterion that needs training brings a mask, a penalty
-//! or a rule for after each step. Adding one is one file and one line in [`CRITERIA`].
+//! or a rule for after each step or epoch. Adding one is one file and one line in [`CRITERIA`].
 
 mod controls;
+mod fpgm;
+mod group_norm;
+mod hrank;
 mod magnitude;
+mod oscp;
 mod plan;
+mod polarization;
 mod shrink;
+mod slimming;
+mod soft;
 mod taylor;
+#[cfg(test)]
+mod tests;
 mod variational;
+mod vcnnp;
 
 pub use controls::Random;
+pub use fpgm::GeometricMedian;
+pub use group_norm::GroupNorm;
+pub use hrank::HighRank;
 pub use magnitude::L1Norm;
+pub use oscp::OperationAware;
 pub use plan::{Budget, plan};
+pub use polarization::Polarization;
 pub use shrink::shrink;
+pub use slimming::NetworkSlimming;
+pub use soft::SoftFilter;
 pub use taylor::{Taylor, gate_energy};
 pub use variational::{Divergence, VariationalMask};
+pub use vcnnp::Vcnnp;
 
 use crate::Model;
 use candle_core::{Result, Tensor};
@@ -73,6 +91,15 @@ pub trait Criterion: Send + std::fmt::Debug {
         Ok(())
     }
 
+    /// What it changes after each epoch, before channels are removed.
+    ///
+    /// # Errors
+    /// If a parameter cannot be changed.
+    fn after_epoch(&mut self, model: &mut Model) -> Result<()> {
+        let _ = model;
+        Ok(())
+    }
+
     /// The score of every channel of every group, higher for what should stay; nothing for groups that are not
     /// prunable.
     ///
@@ -123,6 +150,46 @@ pub const CRITERIA: &[Entry] = &[
         name: "taylor",
         about: "mean square of the gradient with respect to a gate on the channel (Molchanov et al., 2019)",
         new: |_| Box::new(Taylor),
+    },
+    Entry {
+        name: "network-slimming",
+        about: "absolute scale of the batch norm, trained with an L1 penalty (Liu et al., 2017)",
+        new: |_| Box::new(NetworkSlimming::default()),
+    },
+    Entry {
+        name: "polarization",
+        about: "absolute scale of the batch norm, trained to gather at two ends (Zhuang et al., 2020)",
+        new: |_| Box::new(Polarization::default()),
+    },
+    Entry {
+        name: "vcnnp",
+        about: "second moment of the batch norm's scale, trained as a distribution (Zhao et al., 2019)",
+        new: |_| Box::new(Vcnnp::default()),
+    },
+    Entry {
+        name: "oscp",
+        about: "probability that the batch norm's output passes the relu, trained as a mask (Kang & Han, 2020)",
+        new: |_| Box::new(OperationAware::default()),
+    },
+    Entry {
+        name: "sfp",
+        about: "length of a filter; the shortest are set to zero after each epoch (He et al., 2018)",
+        new: |_| Box::new(SoftFilter::default()),
+    },
+    Entry {
+        name: "fpgm",
+        about: "distance of a filter from the others of its layer, trained as sfp (He et al., 2019)",
+        new: |_| Box::new(GeometricMedian::default()),
+    },
+    Entry {
+        name: "group-sparsity",
+        about: "length of all weights of a channel, trained with a decay that favours the long (Fang et al., 2023)",
+        new: |_| Box::new(GroupNorm::default()),
+    },
+    Entry {
+        name: "hrank",
+        about: "mean rank of the channel's feature maps (Lin et al., 2020)",
+        new: |_| Box::new(HighRank),
     },
     Entry {
         name: "random",

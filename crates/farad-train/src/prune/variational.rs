@@ -124,45 +124,86 @@ impl VariationalMask {
         Ok(())
     }
 
-    /// The weight of each group's divergence: its cost per channel at the present widths, over the mean of all channels.
+    /// The weight of each group's divergence.
     fn weights(&self, graph: &Graph) -> Vec<f64> {
-        let Some(macs_weight) = self.macs_weight else {
-            return vec![1.0; graph.groups.len()];
-        };
-        let widths = graph.widths();
-        let total = graph.total_cost(&widths);
-        let mut smaller = widths.clone();
-        let costs: Vec<[f64; 2]> = (0..widths.len())
-            .map(|g| {
-                if !graph.groups[g].prunable {
-                    return [0.0; 2];
-                }
-                smaller[g] -= 1;
-                let less = graph.total_cost(&smaller);
-                smaller[g] += 1;
-                [(total.macs - less.macs) as f64, (total.params - less.params) as f64]
-            })
-            .collect();
-        let channels: usize = graph.groups.iter().filter(|g| g.prunable).map(|g| g.channels).sum();
-        let mean = |k: usize| {
-            let sum: f64 = costs.iter().zip(&widths).map(|(c, &width)| c[k] * width as f64).sum();
-            sum / channels.max(1) as f64
-        };
-        let (mean_macs, mean_params) = (mean(0), mean(1));
-        costs
-            .iter()
-            .map(|[macs, params]| macs_weight * macs / mean_macs + (1.0 - macs_weight) * params / mean_params)
-            .collect()
+        match self.macs_weight {
+            Some(macs_weight) => group_weights(graph, macs_weight),
+            None => vec![1.0; graph.groups.len()],
+        }
     }
 }
 
 /// theta and log sigma^2 of the mask of group `g`.
-fn mask(model: &Model, g: usize) -> Option<(Tensor, Tensor)> {
+pub(super) fn mask(model: &Model, g: usize) -> Option<(Tensor, Tensor)> {
     let get = |part: &str| model.parameters.get(&format!("mask.{g}.{part}"));
     Some((
         get("theta")?.as_tensor().clone(),
         get("log_variance")?.as_tensor().clone(),
     ))
+}
+
+/// The cost of a channel of each group at the present widths, over the mean of all channels: `macs_weight` of it in MACs,
+/// the rest in parameters.
+pub(super) fn group_weights(graph: &Graph, macs_weight: f64) -> Vec<f64> {
+    let widths = graph.widths();
+    let total = graph.total_cost(&widths);
+    let mut smaller = widths.clone();
+    let costs: Vec<[f64; 2]> = (0..widths.len())
+        .map(|g| {
+            if !graph.groups[g].prunable {
+                return [0.0; 2];
+            }
+            smaller[g] -= 1;
+            let less = graph.total_cost(&smaller);
+            smaller[g] += 1;
+            [(total.macs - less.macs) as f64, (total.params - less.params) as f64]
+        })
+        .collect();
+    let channels: usize = graph.groups.iter().filter(|g| g.prunable).map(|g| g.channels).sum();
+    let mean = |k: usize| {
+        let sum: f64 = costs.iter().zip(&widths).map(|(c, &width)| c[k] * width as f64).sum();
+        sum / channels.max(1) as f64
+    };
+    let (mean_macs, mean_params) = (mean(0), mean(1));
+    costs
+        .iter()
+        .map(|[macs, params]| macs_weight * macs / mean_macs + (1.0 - macs_weight) * params / mean_params)
+        .collect()
+}
+
+/// A random number for each image and channel of group `g` in one step.
+pub(super) fn draw(
+    model: &Model,
+    g: usize,
+    images: usize,
+    progress: Progress,
+    number: impl Fn(&mut Rng) -> f32 + Sync,
+) -> Result<Tensor> {
+    let channels = model.graph().groups[g].channels;
+    let mut noise = vec![0.0; images * channels];
+    noise.par_chunks_mut(channels).enumerate().for_each(|(n, row)| {
+        let place = (g as u32) << 16 | n as u32;
+        let mut rng = Rng::new(progress.seed, Purpose::Mask, progress.step as u32, place);
+        row.fill_with(|| number(&mut rng));
+    });
+    Tensor::from_vec(noise, (images, channels), model.device())
+}
+
+/// theta goes into scale and shift of every batch norm that the mask multiplied, and all masks go.
+pub(super) fn fold(model: &mut Model) -> Result<()> {
+    for (g, group) in model.graph.groups.iter().enumerate() {
+        let Some(theta) = model.parameters.get(&format!("mask.{g}.theta")) else {
+            continue;
+        };
+        for &i in &group.masked {
+            for part in ["gamma", "beta"] {
+                let var = &model.parameters[&format!("{}.{part}", model.graph.nodes[i].name)];
+                var.set(&(var.as_tensor() * theta.as_tensor())?)?;
+            }
+        }
+    }
+    model.parameters.retain(|name, _| !name.starts_with("mask."));
+    Ok(())
 }
 
 impl Criterion for VariationalMask {
@@ -186,14 +227,7 @@ impl Criterion for VariationalMask {
                 let Some((theta, log_variance)) = mask(model, g) else {
                     return Ok(None);
                 };
-                let channels = theta.dim(0)?;
-                let mut noise = vec![0.0; images * channels];
-                noise.par_chunks_mut(channels).enumerate().for_each(|(n, row)| {
-                    let place = (g as u32) << 16 | n as u32;
-                    let mut rng = Rng::new(progress.seed, Purpose::Mask, progress.step as u32, place);
-                    row.fill_with(|| rng.normal());
-                });
-                let noise = Tensor::from_vec(noise, (images, channels), model.device())?;
+                let noise = draw(model, g, images, progress, Rng::normal)?;
                 let sigma = (log_variance * 0.5)?.exp()?;
                 noise.broadcast_mul(&sigma)?.broadcast_add(&theta).map(Some)
             })
@@ -234,22 +268,8 @@ impl Criterion for VariationalMask {
         1.0
     }
 
-    /// theta goes into scale and shift of every batch norm that the mask multiplied.
     fn detach(&mut self, model: &mut Model) -> Result<()> {
-        for g in 0..model.graph().groups.len() {
-            let Some((theta, _)) = mask(model, g) else { continue };
-            for &i in &model.graph().groups[g].masked {
-                for part in ["gamma", "beta"] {
-                    let name = format!("{}.{part}", model.graph().nodes[i].name);
-                    let var = &model.parameters[&name];
-                    var.set(&(var.as_tensor() * &theta)?)?;
-                }
-            }
-            for part in ["theta", "log_variance"] {
-                model.parameters.remove(&format!("mask.{g}.{part}"));
-            }
-        }
-        Ok(())
+        fold(model)
     }
 }
 

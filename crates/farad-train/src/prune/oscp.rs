@@ -1,0 +1,115 @@
+//! How likely the activation shuts a channel off.
+
+use super::variational::{draw, fold, group_weights};
+use super::{Batch, Criterion, Progress};
+use crate::Model;
+use crate::ops::with_slice;
+use candle_core::{DType, Result, Tensor};
+
+/// `m_c ~ relaxed Bernoulli(Phi(beta_c / |gamma_c|))`: a batch norm's output is close to normal with mean beta and
+/// deviation |gamma|, so that is the probability that it passes the relu. `m = sigmoid((logit p + g) / tau)` with logistic
+/// noise g multiplies the batch norm's output, and the loss gets `rho sum_g w_g sum_c p_c` with the cost of a channel as
+/// weight (Kang & Han, "Operation-aware soft channel pruning using differentiable masks", ICML 2020).
+///
+/// Channels go by their probability. After training the mask is replaced by its mean, which scale and shift take over
+/// without a change of the probability. The constants are ours. Several convolutions that are added make one
+/// channel, normal with the sum of their means and variances.
+#[derive(Debug)]
+pub struct OperationAware {
+    /// Weight of the penalty.
+    pub rho: f64,
+    /// Temperature of the mask: 0 makes it 0 or 1.
+    pub temperature: f64,
+}
+
+impl Default for OperationAware {
+    fn default() -> Self {
+        Self {
+            rho: 1e-4,
+            temperature: 0.5,
+        }
+    }
+}
+
+/// `sum beta / sqrt(sum gamma^2)` over the convolutions of group `g`; none if it is not prunable.
+fn level(model: &Model, g: usize) -> Result<Option<Tensor>> {
+    let group = &model.graph().groups[g];
+    if !group.prunable {
+        return Ok(None);
+    }
+    let mut mean = Tensor::zeros(group.channels, DType::F32, model.device())?;
+    // So that a scale of 0 has a derivative.
+    let mut variance = (mean.ones_like()? * 1e-12)?;
+    for &i in &group.masked {
+        mean = (mean + model.parameter(i, "beta"))?;
+        variance = (variance + model.parameter(i, "gamma").sqr()?)?;
+    }
+    (mean / variance.sqrt()?).map(Some)
+}
+
+/// The probability that a standard normal is below `level`.
+fn probability(level: &Tensor) -> Result<Tensor> {
+    (level * std::f64::consts::FRAC_1_SQRT_2)?.erf()?.affine(0.5, 0.5)
+}
+
+impl Criterion for OperationAware {
+    /// theta is what the mask has for a mean, 1 as long as nothing was trained with it.
+    fn attach(&mut self, model: &mut Model) -> Result<()> {
+        for g in 0..model.graph().groups.len() {
+            let group = &model.graph().groups[g];
+            if group.prunable {
+                let theta = Tensor::ones(group.channels, DType::F32, model.device())?;
+                model.insert(format!("mask.{g}.theta"), &theta)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn masks(&self, model: &Model, images: usize, progress: Progress) -> Result<Vec<Option<Tensor>>> {
+        let mask = |g: usize| {
+            let Some(level) = level(model, g)? else { return Ok(None) };
+            // Where the logit is still finite.
+            let p = probability(&level)?.clamp(1e-4, 1.0 - 1e-4)?;
+            let logit = (p.log()? - p.affine(-1.0, 1.0)?.log()?)?;
+            let noise = draw(model, g, images, progress, |rng| {
+                let u = rng.uniform();
+                libm::log(u / (1.0 - u)) as f32
+            })?;
+            let scaled = (noise.broadcast_add(&logit)? * (-1.0 / self.temperature))?;
+            (scaled.exp()? + 1.0)?.recip().map(Some)
+        };
+        (0..model.graph().groups.len()).map(mask).collect()
+    }
+
+    fn penalty(&self, model: &Model, _: Progress) -> Result<Option<Tensor>> {
+        let mut sum = Tensor::zeros((), DType::F32, model.device())?;
+        for (g, weight) in group_weights(model.graph(), 0.5).into_iter().enumerate() {
+            if let Some(level) = level(model, g)? {
+                sum = (sum + (probability(&level)?.sum_all()? * (weight * self.rho))?)?;
+            }
+        }
+        Ok(Some(sum))
+    }
+
+    fn after_step(&mut self, model: &mut Model) -> Result<()> {
+        for g in 0..model.graph().groups.len() {
+            if let (Some(theta), Some(level)) = (model.parameters().get(&format!("mask.{g}.theta")), level(model, g)?) {
+                theta.set(&probability(&level)?.detach())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `beta / |gamma|`, which ranks as its probability does but does not saturate.
+    fn score(&mut self, model: &mut Model, _: &[Batch]) -> Result<Vec<Vec<f32>>> {
+        let score = |g: usize| match level(model, g)? {
+            Some(level) => with_slice(&level, <[f32]>::to_vec),
+            None => Ok(Vec::new()),
+        };
+        (0..model.graph().groups.len()).map(score).collect()
+    }
+
+    fn detach(&mut self, model: &mut Model) -> Result<()> {
+        fold(model)
+    }
+}

@@ -1,0 +1,81 @@
+//! Soft filter pruning: what is pruned may come back.
+
+use super::magnitude::by_layer;
+use super::{Batch, Criterion};
+use crate::Model;
+use crate::graph::Op;
+use crate::ops::with_slice;
+use candle_core::{Result, Tensor};
+
+/// Part of each group's filters that criteria with soft pruning set to zero; one of the rates of He et al. (2018).
+pub(super) const SOFT_RATE: f64 = 0.3;
+
+/// `s_c = ||W_c||_2`; after each epoch the filters of lowest score are set to zero, and go on training (He et al., "Soft
+/// filter pruning for accelerating deep convolutional neural networks", IJCAI 2018).
+///
+/// The paper removes the same part of every layer in the end; here the budget decides, and the norm is divided by the
+/// mean of its layer so that layers compare.
+#[derive(Debug)]
+pub struct SoftFilter {
+    /// Part of each group's filters that is set to zero.
+    pub rate: f64,
+}
+
+impl Default for SoftFilter {
+    fn default() -> Self {
+        Self { rate: SOFT_RATE }
+    }
+}
+
+impl Criterion for SoftFilter {
+    fn after_epoch(&mut self, model: &mut Model) -> Result<()> {
+        let scores = self.score(model, &[])?;
+        zero_lowest(model, &scores, self.rate)
+    }
+
+    fn score(&mut self, model: &mut Model, _: &[Batch]) -> Result<Vec<Vec<f32>>> {
+        by_layer(model, |filters| {
+            let norm = |w: &&[f32]| w.iter().map(|w| w * w).sum::<f32>().sqrt();
+            filters.iter().map(norm).collect()
+        })
+    }
+}
+
+/// Sets to zero the filters of the `rate` of each group's channels, rounded down, that score lowest.
+pub(super) fn zero_lowest(model: &Model, scores: &[Vec<f32>], rate: f64) -> Result<()> {
+    for node in &model.graph().nodes {
+        let scores = &scores[node.group];
+        if !matches!(node.op, Op::Conv(_)) || scores.is_empty() {
+            continue;
+        }
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        let weight = &model.parameters()[&format!("{}.weight", node.name)];
+        let mut values = with_slice(weight, <[f32]>::to_vec)?;
+        let filter = values.len() / scores.len();
+        for &c in &order[..(rate * scores.len() as f64) as usize] {
+            values[c * filter..(c + 1) * filter].fill(0.0);
+        }
+        weight.set(&Tensor::from_vec(values, weight.dims(), weight.device())?)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prune::tests::{PLANTED, network, plant};
+
+    #[test]
+    fn an_epoch_ends_with_its_smallest_filters_at_zero() {
+        let mut model = network(3);
+        plant(&model);
+        let mut criterion = SoftFilter::default();
+        criterion.after_epoch(&mut model).unwrap();
+        for scores in criterion.score(&mut model, &[]).unwrap() {
+            let zeros: Vec<usize> = (0..scores.len()).filter(|&c| scores[c] == 0.0).collect();
+            // 0.3 of 8 channels, rounded down.
+            assert!(scores.is_empty() || (zeros.len() == 2 && zeros.contains(&PLANTED)));
+        }
+    }
+}
