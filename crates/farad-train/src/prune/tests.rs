@@ -217,7 +217,7 @@ fn mask(lambda: f64, images: usize) -> VariationalMask {
 ///   `sqrt(B lambda / N)`; five standard deviations.
 #[test]
 fn the_noise_of_a_mask_reaches_its_equilibrium() {
-    let (images, weight, rate) = (1024, 0.002, 0.002f32);
+    let (images, weight, rate) = (512, 0.002, 0.002f32);
     let mut model = network(1);
     // Curvatures that differ, all far above the divergence's weight, of both signs so that p is not near 0 or 1.
     let dense: Vec<f32> = (0..2 * CHANNELS)
@@ -257,7 +257,7 @@ fn the_noise_of_a_mask_reaches_its_equilibrium() {
 
     let mut mask = mask(weight * images as f64, images);
     mask.attach(&mut model).unwrap();
-    train_noise(&mut model, &mut mask, &data, 800, [0.05, rate]);
+    train_noise(&mut model, &mut mask, &data, 500, [0.05, rate]);
     let found = &log_alpha(&model)[0];
     let noise: f32 = found
         .iter()
@@ -279,7 +279,7 @@ fn the_noise_of_a_mask_reaches_its_equilibrium() {
 /// channel's gate is worth.
 #[test]
 fn masks_agree_with_taylor() {
-    let data = batch(256, 0);
+    let data = batch(128, 0);
     let mut model = network(3);
     let mut optimizer = Optimizer::default();
     let mut none = super::L1Norm;
@@ -287,9 +287,9 @@ fn masks_agree_with_taylor() {
         step(&mut model, &mut optimizer, &mut none, &data, number, all).unwrap();
     }
     let energy: Vec<f32> = gate_energy(&mut model, std::slice::from_ref(&data)).unwrap().concat();
-    let mut mask = mask(1.0, 256);
+    let mut mask = mask(0.5, 128);
     mask.attach(&mut model).unwrap();
-    train_noise(&mut model, &mut mask, &data, 300, [0.05, 0.01]);
+    train_noise(&mut model, &mut mask, &data, 200, [0.05, 0.01]);
     let noise: Vec<f32> = log_alpha(&model).concat();
     let correlation = spearman(&noise, &energy);
     assert!(correlation < -0.8, "{correlation} {noise:?} {energy:?}");
