@@ -4,7 +4,7 @@ use super::magnitude::zeros;
 use super::slimming::masked;
 use super::{Batch, Criterion};
 use crate::ops::with_slice;
-use crate::{Model, Pass, Precision};
+use crate::{Model, Pass, Precision, Statistics};
 use candle_core::Result;
 use rayon::prelude::*;
 
@@ -36,7 +36,13 @@ impl Criterion for HighRank {
             }
             left -= images;
             let x = x.narrow(0, 0, images)?;
-            model.forward_seen(&x, Pass::evaluation(Precision::F32), |i, y| {
+            // The running moments may be of other weights.
+            let pass = Pass {
+                statistics: Statistics::Batch { momentum: 0.0 },
+                masks: &[],
+                precision: Precision::F32,
+            };
+            model.forward_seen(&x, pass, |i, y| {
                 if let Some(k) = shown.iter().position(|&(node, _)| node == i) {
                     let (_, height, width, channels) = y.dims4()?;
                     highest[k] = height.min(width);

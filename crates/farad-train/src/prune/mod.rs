@@ -1,7 +1,7 @@
 //! Which channels a network can do without.
 //!
-//! A [`Criterion`] gives every channel of every group a score; [`plan`] turns scores and a [`Budget`] into the channels
-//! that stay; [`shrink`] makes the network that has only those. A criterion that needs training brings a mask, a penalty
+//! A [`Criterion`] gives every channel of every group a score; [`plan()`] turns scores and a [`Budget`] into the channels
+//! that stay; [`shrink()`] makes the network that has only those. A criterion that needs training brings a mask, a penalty
 //! or a rule for after each step or epoch. Adding one is one file and one line in [`CRITERIA`].
 
 mod controls;
