@@ -283,6 +283,10 @@ impl Recipe {
             }
             if let Some(shrink) = &stage.shrink {
                 check(
+                    stage.criterion.as_deref() == Some("variational-mask"),
+                    format!("{at}: `shrink` has a threshold on log alpha, which only `variational-mask` has"),
+                );
+                check(
                     shrink.from <= shrink.until && shrink.until <= stage.epochs,
                     format!("{at}: `shrink` needs from <= until <= epochs"),
                 );

@@ -232,6 +232,9 @@ impl Run {
         if let Some(criterion) = criterion.as_mut().filter(|_| self.position.step == 0) {
             criterion.attach(&mut self.model)?;
             self.position.masked = true;
+            // A criterion may express the network otherwise: what was remembered of it before means nothing now.
+            self.optimizer = Optimizer::default();
+            self.average = Average::default();
         }
         let mut order = Vec::new();
         let mut saved = Instant::now();
@@ -255,6 +258,9 @@ impl Run {
             if (step + 1).is_multiple_of(per_epoch) {
                 let epoch = ((step + 1) / per_epoch) as u32;
                 self.position.total_epochs += 1;
+                if let Some(criterion) = criterion.as_mut().filter(|_| self.position.masked) {
+                    criterion.after_epoch(&mut self.model)?;
+                }
                 self.shrink_after(stage, criterion.as_deref_mut(), epoch)?;
                 self.position.seconds += began.elapsed().as_secs_f64();
                 let loss = self.position.loss_sum / per_epoch as f64;
