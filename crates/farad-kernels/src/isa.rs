@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-/// Instruction set of the kernels. Results do not depend on it.
+/// Instruction set of the kernels. Results do not depend on it, but for the last bits of training ([`dense`](crate::dense)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
     /// Portable Rust.

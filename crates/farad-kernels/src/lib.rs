@@ -10,7 +10,8 @@
 //!   piecewise-linear quantile.
 //!
 //! The scalar modules are the truth and run anywhere; [`Isa`] picks the AVX-512 ones where the CPU has them. Both give equal bits, which
-//! the tests of this crate and of `farad-sim` assert.
+//! the tests of this crate and of `farad-sim` assert. Training is apart: the floating-point kernels of [`dense`] round as each
+//! instruction set does.
 #![allow(unsafe_code)]
 
 pub mod adc;

@@ -20,5 +20,5 @@ pub use digital::{DigitalEngine, DigitalNetwork};
 pub use error::SimError;
 pub use farad_kernels::Isa;
 pub use outcome::{ChipOutcome, LayerOutcome, RunOutcome};
-pub use run::{COMPARED_IMAGES, ImageSet, RunConfig, run};
+pub use run::{COMPARED_IMAGES, ImageSet, RunConfig, accuracy, run};
 pub use simulator::{Chip, EngineKind, Probes, Session, Simulator};

@@ -258,7 +258,8 @@ impl<'a> Run<'a> {
 }
 
 /// Pictures whose label leads the logits, and whose label is among the first five; equal logits rank by class.
-fn accuracy(logits: &[f32], labels: &[u16]) -> (u64, u64) {
+#[must_use]
+pub fn accuracy(logits: &[f32], labels: &[u16]) -> (u64, u64) {
     let classes = logits.len() / labels.len().max(1);
     let mut counts = (0, 0);
     for (logits, &label) in logits.chunks_exact(classes.max(1)).zip(labels) {

@@ -19,10 +19,6 @@ pub(crate) struct Position {
     pub(crate) stage: usize,
     /// Steps of it that are done.
     pub(crate) step: u64,
-    /// Steps of all stages that are done.
-    pub(crate) total_steps: u64,
-    /// Epochs of all stages that are done.
-    pub(crate) total_epochs: u32,
     /// Whether the stage's criterion still trains.
     pub(crate) masked: bool,
     /// Sum of the losses of this epoch's steps.
@@ -78,10 +74,7 @@ pub(crate) fn write(
         ..position.clone()
     };
     let json = serde_json::to_vec(&position).map_err(|e| error(e.to_string()))?;
-    tensors.insert(
-        STATE.to_owned(),
-        Tensor::from_vec(json.clone(), json.len(), &Device::Cpu)?,
-    );
+    tensors.insert(STATE.to_owned(), Tensor::from_slice(&json, json.len(), &Device::Cpu)?);
     let part = file.with_extension("part");
     let written = candle_core::safetensors::save(&tensors, &part)
         .map_err(|e| e.to_string())

@@ -64,15 +64,10 @@ pub(crate) fn digital_accuracy(network: &farad_net::Network, data: &Dataset) -> 
         .map(|i| {
             let input = network.quantize_input(data.image(i))?;
             let logits = network.run(&input, &[i as u32], &mut farad_sim::DigitalEngine(&packed))?;
-            // The first of equals, as everywhere.
-            let best = logits
-                .iter()
-                .enumerate()
-                .fold(0, |best, (c, v)| if *v > logits[best] { c } else { best });
-            Ok(usize::from(best == usize::from(data.labels[i])))
+            Ok(farad_sim::accuracy(&logits, &data.labels[i..=i]).0)
         })
-        .collect::<Result<Vec<usize>, farad_net::NetError>>()?;
-    Ok(right.iter().sum::<usize>() as f64 / data.len() as f64)
+        .collect::<Result<Vec<u64>, farad_net::NetError>>()?;
+    Ok(right.iter().sum::<u64>() as f64 / data.len() as f64)
 }
 
 fn forward(

@@ -183,6 +183,18 @@ impl Graph {
         sum
     }
 
+    /// What one channel of group `g`, which has one, costs in a network of these `channels` that costs `total`.
+    #[must_use]
+    pub fn channel_cost(&self, g: usize, channels: &[usize], total: Cost) -> Cost {
+        let mut fewer = channels.to_vec();
+        fewer[g] -= 1;
+        let less = self.total_cost(&fewer);
+        Cost {
+            macs: total.macs - less.macs,
+            params: total.params - less.params,
+        }
+    }
+
     /// Channels of each group now.
     #[must_use]
     pub fn widths(&self) -> Vec<usize> {
@@ -193,12 +205,6 @@ impl Graph {
     #[must_use]
     pub fn full_widths(&self) -> Vec<usize> {
         self.groups.iter().map(|g| g.full).collect()
-    }
-
-    /// The group's name in tables: that of the first node that writes it.
-    #[must_use]
-    pub fn group_name(&self, group: usize) -> &str {
-        self.nodes.iter().find(|n| n.group == group).map_or("", |n| &n.name)
     }
 }
 

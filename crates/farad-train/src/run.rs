@@ -12,7 +12,7 @@ use candle_core::{Device, Tensor};
 use farad_data::Dataset;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Weight of a batch in the running moments of batch norm.
@@ -71,6 +71,7 @@ pub struct Run {
     optimizer: Optimizer,
     average: Average,
     position: Position,
+    checkpoint: PathBuf,
     /// The mean and standard deviation of each channel of the training images.
     statistics: (Vec<f32>, Vec<f32>),
 }
@@ -137,6 +138,7 @@ impl Run {
             optimizer,
             average,
             position,
+            checkpoint: checkpoint.to_owned(),
             statistics,
         })
     }
@@ -153,22 +155,11 @@ impl Run {
         &self.position.rows
     }
 
-    /// Mean and standard deviation of each channel that images are normalised with, in pixel values.
-    #[must_use]
-    pub fn normalization(&self) -> (&[f32], &[f32]) {
-        (&self.statistics.0, &self.statistics.1)
-    }
-
-    /// Follows the recipe to its end, or until `stop` says so; `checkpoint` then has all of it. True at the end.
+    /// Follows the recipe to its end, or until `stop` says so; the checkpoint then has all of it. True at the end.
     ///
     /// # Errors
     /// If the loss is no number, a budget cannot be met, or a checkpoint cannot be written.
-    pub fn follow(
-        &mut self,
-        checkpoint: &Path,
-        stop: &dyn Fn() -> bool,
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<bool, TrainError> {
+    pub fn follow(&mut self, stop: &dyn Fn() -> bool, tell: &mut dyn FnMut(Event<'_>)) -> Result<bool, TrainError> {
         while self.position.stage < self.recipe.stages.len() {
             let stage = self.recipe.stages[self.position.stage].clone();
             let began = Instant::now();
@@ -178,29 +169,35 @@ impl Run {
                     true
                 }
                 Kind::Export => {
-                    self.export(&stage, &checkpoint.with_file_name("network.onnx"), tell)?;
+                    self.export(&stage, &self.checkpoint.with_file_name("network.onnx"), tell)?;
                     true
                 }
-                Kind::Dense | Kind::Variational | Kind::Finetune => self.train(&stage, checkpoint, stop, tell)?,
+                Kind::Dense | Kind::Variational | Kind::Finetune => self.train(&stage, stop, tell)?,
             };
             if stage.stage == Kind::Prune {
                 self.position.seconds += began.elapsed().as_secs_f64();
                 self.measure(&stage, 0, 0.0, tell)?;
             }
             if !done {
-                self.save(checkpoint)?;
+                self.save()?;
                 return Ok(false);
             }
             self.position.stage += 1;
             self.position.step = 0;
             self.position.masked = false;
-            self.save(checkpoint)?;
+            self.save()?;
         }
         Ok(true)
     }
 
-    fn save(&self, checkpoint: &Path) -> Result<(), TrainError> {
-        checkpoint::write(checkpoint, &self.position, &self.model, &self.optimizer, &self.average)
+    fn save(&self) -> Result<(), TrainError> {
+        checkpoint::write(
+            &self.checkpoint,
+            &self.position,
+            &self.model,
+            &self.optimizer,
+            &self.average,
+        )
     }
 
     fn criterion(&self, stage: &Stage) -> Result<Option<Box<dyn Criterion>>, TrainError> {
@@ -214,6 +211,20 @@ impl Run {
         }
     }
 
+    fn steps_per_epoch(&self) -> u64 {
+        (self.train.len() / self.recipe.batch) as u64
+    }
+
+    /// Epochs of the stages before this one.
+    fn epochs_before(&self) -> u32 {
+        self.recipe.stages[..self.position.stage].iter().map(|s| s.epochs).sum()
+    }
+
+    /// Epochs of all stages so far.
+    fn epochs_done(&self) -> u32 {
+        self.epochs_before() + (self.position.step / self.steps_per_epoch()) as u32
+    }
+
     fn images<'a>(data: &'a Dataset, statistics: &(Vec<f32>, Vec<f32>)) -> Images<'a> {
         Images::new(data, &statistics.0, &statistics.1)
     }
@@ -222,12 +233,11 @@ impl Run {
     fn train(
         &mut self,
         stage: &Stage,
-        checkpoint: &Path,
         stop: &dyn Fn() -> bool,
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<bool, TrainError> {
         let mut criterion = self.criterion(stage)?;
-        let per_epoch = (self.train.len() / self.recipe.batch) as u64;
+        let per_epoch = self.steps_per_epoch();
         let steps = per_epoch * u64::from(stage.epochs);
         if let Some(criterion) = criterion.as_mut().filter(|_| self.position.step == 0) {
             criterion.attach(&mut self.model)?;
@@ -246,9 +256,9 @@ impl Run {
             }
             let step = self.position.step;
             if order.is_empty() || step.is_multiple_of(per_epoch) {
-                order = Self::images(&self.train, &self.statistics).order(self.recipe.seed, self.position.total_epochs);
+                order = Self::images(&self.train, &self.statistics).order(self.recipe.seed, self.epochs_done());
             }
-            let loss = self.step(stage, &mut criterion, &order, step, per_epoch)?;
+            let loss = self.step(stage, &mut criterion, &order, step)?;
             tell(Event::Step {
                 stage: (self.position.stage + 1, self.recipe.stages.len()),
                 kind: stage.stage,
@@ -257,7 +267,6 @@ impl Run {
             });
             if (step + 1).is_multiple_of(per_epoch) {
                 let epoch = ((step + 1) / per_epoch) as u32;
-                self.position.total_epochs += 1;
                 if let Some(criterion) = criterion.as_mut().filter(|_| self.position.masked) {
                     criterion.after_epoch(&mut self.model)?;
                 }
@@ -271,7 +280,7 @@ impl Run {
             if saved.elapsed().as_secs_f64() > self.recipe.checkpoint_s {
                 self.position.seconds += began.elapsed().as_secs_f64();
                 began = Instant::now();
-                self.save(checkpoint)?;
+                self.save()?;
                 saved = Instant::now();
             }
         }
@@ -284,18 +293,18 @@ impl Run {
         criterion: &mut Option<Box<dyn Criterion>>,
         order: &[u32],
         step: u64,
-        per_epoch: u64,
     ) -> Result<f32, TrainError> {
         let recipe = &self.recipe;
+        let per_epoch = self.steps_per_epoch();
         let begin = (step % per_epoch) as usize * recipe.batch;
         let indices = &order[begin..begin + recipe.batch];
         let size = stage.size.unwrap_or(self.train.height);
         let images = Self::images(&self.train, &self.statistics);
-        let epochs = self.position.total_epochs;
+        let epochs = self.epochs_done();
         let (x, labels) = images.augmented(indices, recipe.augment, recipe.seed, epochs, size, self.model.device())?;
         let epoch = step as f64 / per_epoch as f64;
         let progress = Progress {
-            step: self.position.total_steps,
+            step: u64::from(self.epochs_before()) * per_epoch + step,
             epoch,
             seed: recipe.seed,
         };
@@ -354,7 +363,6 @@ impl Run {
             self.average.update(&self.model.parameters, decay)?;
         }
         self.position.step += 1;
-        self.position.total_steps += 1;
         self.position.loss_sum += f64::from(value);
         Ok(value)
     }

@@ -3,6 +3,21 @@
 use crate::terminal::Terminal;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+/// A bar on standard error; hidden when nobody watches.
+pub(crate) fn bar(terminal: &Terminal, template: &str) -> ProgressBar {
+    let target = if terminal.shows_progress() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(None, target);
+    // Templates are constants; if one were wrong the default bar would do.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// A bar on standard error that counts images over all chips; hidden when nobody watches.
 pub(crate) struct Progress<'a> {
     bar: ProgressBar,
@@ -12,18 +27,8 @@ pub(crate) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     pub(crate) fn new(terminal: &'a Terminal, images_per_chip: usize) -> Self {
-        let target = if terminal.shows_progress() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
-        // The template is a constant; if it were wrong the default bar would do.
-        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {per_sec}, {eta} left") {
-            bar.set_style(style);
-        }
         Self {
-            bar,
+            bar: bar(terminal, "{wide_bar} {pos}/{len} images, {per_sec}, {eta} left"),
             terminal,
             images_per_chip: images_per_chip as u64,
         }

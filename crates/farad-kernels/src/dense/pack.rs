@@ -56,10 +56,7 @@ pub(super) fn pack_channels(engine: Engine, precision: Precision, maps: Maps, im
         for position in 0..maps.positions {
             let row = maps.row(image, position);
             let words = &mut words[(position * images.len() + i) * depth..][..depth];
-            match precision {
-                Precision::F32 => copy_bits(row, words),
-                Precision::Bf16 => pair_neighbours(engine, row, words),
-            }
+            pack_row(engine, precision, row, words);
         }
     }
 }
@@ -97,6 +94,14 @@ pub(super) fn pack_images(
     }
 }
 
+/// Words of neighbouring values.
+fn pack_row(engine: Engine, precision: Precision, values: &[f32], words: &mut [u32]) {
+    match precision {
+        Precision::F32 => copy_bits(values, words),
+        Precision::Bf16 => pair_neighbours(engine, values, words),
+    }
+}
+
 fn copy_bits(values: &[f32], words: &mut [u32]) {
     for (word, value) in words.iter_mut().zip(values) {
         *word = value.to_bits();
@@ -131,10 +136,7 @@ impl Weights<'_> {
         let mut row = vec![0; depth];
         for (tap, words) in words.chunks_exact_mut(depth * width).enumerate() {
             for (column, output) in columns.clone().enumerate() {
-                match precision {
-                    Precision::F32 => copy_bits(self.row(output, tap), &mut row),
-                    Precision::Bf16 => pair_neighbours(engine, self.row(output, tap), &mut row),
-                }
+                pack_row(engine, precision, self.row(output, tap), &mut row);
                 for (words, &word) in words.chunks_exact_mut(width).zip(&row) {
                     words[column] = word;
                 }

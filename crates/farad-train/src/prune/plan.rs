@@ -75,18 +75,11 @@ pub fn plan(graph: &Graph, scores: &[Vec<f32>], power: f64, budget: &Budget) -> 
             if !group.prunable || widths[g] <= budget.min_keep.max(1) {
                 continue;
             }
-            widths[g] -= 1;
-            let less = graph.total_cost(&widths);
-            widths[g] += 1;
-            let part = |limit: f64, before: usize, after: usize, full: usize| {
-                if limit > 0.0 {
-                    (before - after) as f64 / full as f64
-                } else {
-                    0.0
-                }
+            let channel = graph.channel_cost(g, &widths, cost);
+            let part = |excess: f64, saved: usize, full: usize| {
+                if excess > 0.0 { saved as f64 / full as f64 } else { 0.0 }
             };
-            let saved = part(excess[0], cost.macs, less.macs, full.macs)
-                + part(excess[1], cost.params, less.params, full.params);
+            let saved = part(excess[0], channel.macs, full.macs) + part(excess[1], channel.params, full.params);
             let score = f64::from(scores[g][order[g][removed[g]]]);
             let rank = score / saved.max(1e-12).powf(power);
             if best.is_none_or(|(r, _)| rank < r) {

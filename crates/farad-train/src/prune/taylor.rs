@@ -1,5 +1,6 @@
 //! What the loss says about a gate on each channel.
 
+use super::magnitude::zeros;
 use super::{Batch, Criterion};
 use crate::model::{Pass, Statistics};
 use crate::ops::{cross_entropy, with_slice};
@@ -29,10 +30,7 @@ impl Criterion for Taylor {
 /// If the model cannot run on the batches.
 pub fn gate_energy(model: &mut Model, batches: &[Batch]) -> Result<Vec<Vec<f32>>> {
     let groups = model.graph().groups.clone();
-    let mut energy: Vec<Vec<f32>> = groups
-        .iter()
-        .map(|g| vec![0.0; if g.prunable { g.channels } else { 0 }])
-        .collect();
+    let mut energy = zeros(model);
     let mut images = 0;
     for (x, labels) in batches {
         let n = x.dim(0)?;

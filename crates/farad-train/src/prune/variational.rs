@@ -1,6 +1,6 @@
 //! The variational mask (Fang, 2022): the criterion that Farad is about.
 
-use super::{Batch, Criterion, Progress, gate_energy};
+use super::{Batch, Criterion, Progress};
 use crate::Model;
 use crate::graph::Graph;
 use crate::ops::with_slice;
@@ -99,31 +99,6 @@ impl VariationalMask {
             .map(Some)
     }
 
-    /// Moves every mask to the equilibrium of noise and divergence, `sigma^2 = lambda w / (N H)` with `H` the gates'
-    /// [energy](gate_energy), instead of leaving it to thousands of steps. Bounded to `exp(-6)..1`.
-    ///
-    /// # Errors
-    /// If the model cannot run on the batches.
-    pub fn start_at_equilibrium(&self, model: &mut Model, batches: &[Batch]) -> Result<()> {
-        let energy = gate_energy(model, batches)?;
-        let weights = self.weights(model.graph());
-        for (g, energy) in energy.iter().enumerate() {
-            let name = format!("mask.{g}.log_variance");
-            let Some(var) = model.parameters.get(&name) else {
-                continue;
-            };
-            let values: Vec<f32> = energy
-                .iter()
-                .map(|h| {
-                    let variance = self.lambda * weights[g] / (self.images as f64 * f64::from(*h).max(1e-30));
-                    libm::log(variance).clamp(-6.0, 0.0) as f32
-                })
-                .collect();
-            var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?;
-        }
-        Ok(())
-    }
-
     /// The weight of each group's divergence.
     fn weights(&self, graph: &Graph) -> Vec<f64> {
         match self.macs_weight {
@@ -147,16 +122,13 @@ pub(super) fn mask(model: &Model, g: usize) -> Option<(Tensor, Tensor)> {
 pub(super) fn group_weights(graph: &Graph, macs_weight: f64) -> Vec<f64> {
     let widths = graph.widths();
     let total = graph.total_cost(&widths);
-    let mut smaller = widths.clone();
     let costs: Vec<[f64; 2]> = (0..widths.len())
         .map(|g| {
             if !graph.groups[g].prunable {
                 return [0.0; 2];
             }
-            smaller[g] -= 1;
-            let less = graph.total_cost(&smaller);
-            smaller[g] += 1;
-            [(total.macs - less.macs) as f64, (total.params - less.params) as f64]
+            let channel = graph.channel_cost(g, &widths, total);
+            [channel.macs as f64, channel.params as f64]
         })
         .collect();
     let channels: usize = graph.groups.iter().filter(|g| g.prunable).map(|g| g.channels).sum();

@@ -86,7 +86,7 @@ fn a_recipe_learns_and_prunes_to_its_budget() {
     let folder = tempfile::tempdir().unwrap();
     let recipe = recipe(folder.path(), STAGES);
     let mut run = start(&recipe, &folder.path().join("a"));
-    assert!(run.follow(&folder.path().join("a"), &|| false, &mut |_| {}).unwrap());
+    assert!(run.follow(&|| false, &mut |_| {}).unwrap());
     let rows = run.rows();
     assert_eq!(rows.len(), 6);
     let (dense, last) = (&rows[1], &rows[5]);
@@ -103,7 +103,7 @@ fn a_stopped_run_ends_as_an_undisturbed_one() {
     let recipe = recipe(folder.path(), STAGES);
     let whole = folder.path().join("whole");
     let mut run = start(&recipe, &whole);
-    run.follow(&whole, &|| false, &mut |_| {}).unwrap();
+    run.follow(&|| false, &mut |_| {}).unwrap();
     let expected = values(&run);
     let measured: Vec<f64> = run.rows().iter().map(|r| r.accuracy).collect();
 
@@ -118,7 +118,7 @@ fn a_stopped_run_ends_as_an_undisturbed_one() {
                 steps.set(steps.get() + 1);
             }
         };
-        if run.follow(&parts, &|| steps.get() == 7, &mut count).unwrap() {
+        if run.follow(&|| steps.get() == 7, &mut count).unwrap() {
             break run;
         }
         restarts += 1;
@@ -133,15 +133,11 @@ fn what_cannot_be_done_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("c");
     let fast = recipe(folder.path(), &STAGES.replace("0.05", "900"));
-    let error = start(&fast, &checkpoint)
-        .follow(&checkpoint, &|| false, &mut |_| {})
-        .unwrap_err();
+    let error = start(&fast, &checkpoint).follow(&|| false, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("stage `dense`"), "{error}");
 
     let greedy = recipe(folder.path(), &STAGES.replace("params = 0.5", "params = 0.001"));
-    let error = start(&greedy, &checkpoint)
-        .follow(&checkpoint, &|| false, &mut |_| {})
-        .unwrap_err();
+    let error = start(&greedy, &checkpoint).follow(&|| false, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("budget cannot be met"), "{error}");
 
     // The checkpoint of the dense stage is still there, for its own recipe only.
@@ -164,14 +160,14 @@ fn a_recipe_can_start_from_the_network_of_another() {
         "[[stage]]\nstage = \"dense\"\nepochs = 4\nrate = [[0, 0.05], [4, 0.0]]",
     );
     let mut run = start(&dense, &first);
-    run.follow(&first, &|| false, &mut |_| {}).unwrap();
+    run.follow(&|| false, &mut |_| {}).unwrap();
     let trained = run.rows()[3].accuracy;
 
     let stages = "[[stage]]\nstage = \"prune\"\ncriterion = \"l1-norm\"\nbudget = { params = 1.0 }";
     let mut pruned = recipe(folder.path(), stages);
     pruned.from = Some(first.display().to_string());
     let mut run = start(&pruned, &second);
-    run.follow(&second, &|| false, &mut |_| {}).unwrap();
+    run.follow(&|| false, &mut |_| {}).unwrap();
     // Nothing had to go, so it is the same network.
     assert_eq!(run.rows()[0].accuracy, trained);
 }
@@ -183,7 +179,7 @@ fn the_exported_network_runs() {
     let checkpoint = folder.path().join("checkpoint");
     let recipe = recipe(folder.path(), &format!("{STAGES}\n[[stage]]\nstage = \"export\""));
     let mut run = start(&recipe, &checkpoint);
-    run.follow(&checkpoint, &|| false, &mut |_| {}).unwrap();
+    run.follow(&|| false, &mut |_| {}).unwrap();
     let [.., float, integer] = run.rows() else {
         panic!("too few rows")
     };

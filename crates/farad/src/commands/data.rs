@@ -2,10 +2,10 @@
 
 use crate::cli::{DataArgs, DataCommand};
 use crate::failure::{Failure, Status};
+use crate::progress;
 use crate::terminal::Terminal;
 use farad_data::fetch::{self, FetchError, FileState, Progress};
 use farad_report::text::{Align, TextTable};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub(crate) fn run(args: &DataArgs, terminal: &Terminal) -> Result<Status, Failure> {
     match &args.command {
@@ -16,7 +16,10 @@ pub(crate) fn run(args: &DataArgs, terminal: &Terminal) -> Result<Status, Failur
 
 /// Prints the dataset's folder.
 fn fetch(name: &str, from: Option<&str>, terminal: &Terminal) -> Result<Status, Failure> {
-    let bar = bar(terminal);
+    let bar = progress::bar(
+        terminal,
+        "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+    );
     let mut file = String::new();
     let folder = fetch::fetch(name, from, &mut |progress: Progress<'_>| {
         if file != progress.file {
@@ -50,21 +53,6 @@ fn verify(name: &str, terminal: &Terminal) -> Result<Status, Failure> {
     match checks.iter().all(|c| c.state == FileState::Verified) {
         true => Ok(Status::Done),
         false => Ok(Status::OutOfTolerance),
-    }
-}
-
-/// A bar of bytes on standard error; hidden when nobody watches.
-fn bar(terminal: &Terminal) -> ProgressBar {
-    let target = match terminal.shows_progress() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let bar = ProgressBar::with_draw_target(None, target);
-    // The template is a constant; if it were wrong the default bar would do.
-    let template = "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::cli::TrainArgs;
 use crate::failure::{Failure, Status};
 use crate::interrupt;
+use crate::progress;
 use crate::terminal::Terminal;
 use anyhow::Context;
 use farad_train::{Event, Recipe, Row, Run, TrainError};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -28,17 +29,13 @@ pub(crate) fn run(args: &TrainArgs, terminal: &Terminal) -> Result<Status, Failu
     let bar = Bar::new(terminal);
     let metrics = out.join("metrics.csv");
     let mut rows = run.rows().to_vec();
-    let finished = run.follow(
-        &checkpoint,
-        &|| stop.load(Ordering::Relaxed),
-        &mut |event| match event {
-            Event::Step { .. } => bar.step(&event),
-            Event::Row(row) => {
-                bar.row(terminal, row);
-                rows.push(row.clone());
-            }
-        },
-    );
+    let finished = run.follow(&|| stop.load(Ordering::Relaxed), &mut |event| match event {
+        Event::Step { .. } => bar.step(&event),
+        Event::Row(row) => {
+            bar.row(terminal, row);
+            rows.push(row.clone());
+        }
+    });
     // The metrics are also in the checkpoint: this file is for reading.
     std::fs::write(&metrics, csv(&rows))
         .with_context(|| metrics.display().to_string())
@@ -84,17 +81,10 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new(terminal: &Terminal) -> Self {
-        let target = if terminal.shows_progress() {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
-        // The template is a constant; if it were wrong the default bar would do.
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} steps, {msg}, {eta} left") {
-            bar.set_style(style);
-        }
-        Self(bar)
+        Self(progress::bar(
+            terminal,
+            "{prefix} {wide_bar} {pos}/{len} steps, {msg}, {eta} left",
+        ))
     }
 
     fn step(&self, event: &Event<'_>) {

@@ -35,7 +35,17 @@ fn colour_is_the_users_choice() {
 #[test]
 fn every_command_explains_itself() {
     let bench = Bench::new();
-    for command in ["run", "map", "inspect", "list", "check", "explain", "completions"] {
+    for command in [
+        "run",
+        "map",
+        "inspect",
+        "train",
+        "data",
+        "list",
+        "check",
+        "explain",
+        "completions",
+    ] {
         let help = bench.stdout(&[command, "--help"]);
         assert!(help.contains("Examples:\n"), "{command}");
         assert!(help.contains(&format!("farad {command}")), "{command}");
