@@ -213,7 +213,7 @@ pub(crate) enum ListKind {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  farad train networks/recipes/fashion-mnist.toml
+  farad train networks/recipes/fashion-mnist-lenet.toml
   farad train recipe.toml --data ./cifar --out results")]
 pub(crate) struct TrainArgs {
     /// Recipe: a TOML file.
