@@ -2,33 +2,38 @@
 
 use crate::SimError;
 use crate::digital::{DigitalEngine, DigitalNetwork};
-use crate::plan::{LayerPlan, TilePlan};
+use crate::plan::{LayerPlan, TilePlan, plan};
 use farad_hw::MacroSpec;
 use farad_hw::adc::Range;
 use farad_hw::encoding::{Column, columns, stored_bit};
 use farad_hw::scale::ChargeStats;
 use farad_hw::spec::{Cell, InputCombine};
+use farad_map::Mapping;
 use farad_net::{Activations, MacEngine, MacLayer, Network};
 use rayon::prelude::*;
 
 /// Output positions looked at in each picture.
 const POSITIONS: usize = 8;
 
-/// Statistics of every layer's charges over the calibration images, in exact arithmetic; `None` where the range does not ask.
+/// Statistics of every layer's charges in exact arithmetic, over calibration images: `input` is the stored bytes of whole images, with these
+/// dataset indices. `None` for every layer where the macro's ADC range does not follow the data.
 ///
 /// # Errors
 /// If the network cannot run on the images.
-pub(crate) fn calibrate(
+pub fn charge_statistics(
     spec: &MacroSpec,
     network: &Network,
-    digital: &DigitalNetwork,
-    layers: &[LayerPlan],
+    mapping: &Mapping,
     input: &[u8],
     images: &[u32],
 ) -> Result<Vec<Option<ChargeStats>>, SimError> {
+    let unknown = vec![None; network.mac_layers().len()];
     if spec.adc.range == Range::Full {
-        return Ok(vec![None; layers.len()]);
+        return Ok(unknown);
     }
+    let digital = &DigitalNetwork::new(network.mac_layers());
+    // Charges are counted before the ADC: its range, and the noise's seed, do not matter here.
+    let layers = &plan(spec, network.mac_layers(), mapping, &unknown, 0);
     let units = layers
         .iter()
         .map(|layer| layer.copies.iter().map(|copy| units(spec, &copy.tiles)).collect())

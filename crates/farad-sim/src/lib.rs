@@ -16,6 +16,7 @@ mod reference;
 mod run;
 mod simulator;
 
+pub use calibrate::charge_statistics;
 pub use digital::{DigitalEngine, DigitalNetwork};
 pub use error::SimError;
 pub use farad_kernels::Isa;

@@ -1,7 +1,7 @@
 //! A network, a macro, images: the whole run.
 
 use crate::SimError;
-use crate::calibrate::calibrate;
+use crate::calibrate::charge_statistics;
 use crate::digital::{DigitalEngine, DigitalNetwork};
 use crate::outcome::{ChipOutcome, LayerOutcome, RunOutcome};
 use crate::simulator::{Chip, EngineKind, Probes, Session, Simulator};
@@ -136,10 +136,9 @@ impl<'a> Run<'a> {
     ) -> Result<Self, SimError> {
         let layers = network.mac_layers();
         let digital = DigitalNetwork::new(layers);
-        let full_range = Simulator::new(spec, layers, mapping, &vec![None; layers.len()], config.seed);
         let count = config.calibration_images.clamp(1, images.labels.len());
         let (input, ids) = images.batch(network, &(0..count))?;
-        let stats = calibrate(spec, network, &digital, &full_range.plans, &input, &ids)?;
+        let stats = charge_statistics(spec, network, mapping, &input, &ids)?;
         let simulator = Simulator::new(spec, layers, mapping, &stats, config.seed);
         Ok(Self {
             network,

@@ -13,7 +13,7 @@ use std::path::Path;
 /// Where a run is, next to its tensors.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
 pub(crate) struct Position {
-    /// The recipe, as text: another recipe cannot go on from here.
+    /// The recipe, as text: one that differs in what has been done cannot go on from here.
     pub(crate) recipe: String,
     /// The stage that runs.
     pub(crate) stage: usize,

@@ -222,6 +222,15 @@ impl Recipe {
         }
     }
 
+    /// What the first `stages` stages depend on.
+    pub(crate) fn until(&self, stages: usize) -> Self {
+        Self {
+            checkpoint_s: 0.0,
+            stages: self.stages.iter().take(stages).cloned().collect(),
+            ..self.clone()
+        }
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut check = |ok: bool, problem: String| {

@@ -110,13 +110,18 @@ impl Run {
             problem: e.to_string(),
         })?;
         let (position, optimizer, average) = if checkpoint.exists() {
-            let state = checkpoint::read(checkpoint, &mut model)?;
-            if state.0.recipe != text {
+            let mut state = checkpoint::read(checkpoint, &mut model)?;
+            let begun = state.0.stage + usize::from(state.0.step > 0);
+            let before = serde_json::from_str::<Recipe>(&state.0.recipe);
+            if !before.is_ok_and(|before| before.until(begun) == recipe.until(begun)) {
                 return Err(TrainError::File {
                     path: checkpoint.to_owned(),
-                    problem: "the checkpoint of another recipe: give another folder, or remove it".to_owned(),
+                    problem: "the checkpoint of another recipe, which differs in what has been done already: give \
+                              another folder, or remove it"
+                        .to_owned(),
                 });
             }
+            state.0.recipe = text;
             state
         } else {
             if let Some(from) = &recipe.from {
