@@ -18,7 +18,7 @@ mod utilization;
 
 pub use counts::static_events;
 pub use error::MapError;
-pub use map::{MAX_TILES, map};
+pub use map::{Demand, MAX_TILES, demand, map};
 pub use schedule::{LayerSchedule, Totals, schedule, totals};
 pub use tile::{LayerMapping, Mapping, Segment, Tile};
 pub use trace::{Event, Phase, events};

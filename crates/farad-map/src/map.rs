@@ -40,14 +40,9 @@ pub fn map(spec: &MacroSpec, layers: &[MacLayer]) -> Result<Mapping, MapError> {
             limit: MAX_TILES,
         };
         let pieces = Pieces::new(spec, &layer.shape);
-        let per_copy = pieces
-            .count()
-            .filter(|&n| n <= MAX_TILES - total)
-            .ok_or_else(too_many)?;
-        let copies = copies(spec, layer.shape.positions(), per_copy);
-        let count = per_copy
-            .checked_mul(copies)
-            .filter(|&n| n <= MAX_TILES - total)
+        let (copies, count) = pieces
+            .copies_and_tiles(spec)
+            .filter(|&(_, n)| n <= MAX_TILES - total)
             .ok_or_else(too_many)?;
         let tiles = ranges(layer.shape.positions(), copies)
             .flat_map(|positions| pieces.tiles(positions))
@@ -63,6 +58,31 @@ pub fn map(spec: &MacroSpec, layers: &[MacLayer]) -> Result<Mapping, MapError> {
     deal(&mut mapping, total, instances, spec.system.depth);
     mapping.instances = instances.min(total);
     Ok(mapping)
+}
+
+/// What a layer of this shape takes of the macros for one image: the tiles of [`map`] and the conversions of
+/// [`schedule`](crate::schedule()), without a tile being made. None for more than [`MAX_TILES`].
+///
+/// The macro and the shape are such that [`map`] takes them.
+#[must_use]
+pub fn demand(spec: &MacroSpec, shape: &MacShape) -> Option<Demand> {
+    let pieces = Pieces::new(spec, shape);
+    let (_, tiles) = pieces.copies_and_tiles(spec).filter(|&(_, n)| n <= MAX_TILES)?;
+    // At every position, each output is converted once for each part of its row vector.
+    let per_position = shape.out_c * pieces.cuts.len() * spec.evaluations() * spec.conversions_per_output();
+    Some(Demand {
+        tiles,
+        conversions: shape.positions() as u64 * per_position as u64,
+    })
+}
+
+/// What a layer takes of the macros for one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Demand {
+    /// Tiles, copies included.
+    pub tiles: usize,
+    /// Analog-to-digital conversions.
+    pub conversions: u64,
 }
 
 /// How one copy of a layer is cut.
@@ -98,6 +118,13 @@ impl Pieces {
             .div_ceil(self.groups_per_tile)
             .checked_mul(per_bundle)?;
         stacks.checked_mul(self.cuts.len())
+    }
+
+    /// Copies of the layer, and the tiles of all of them, unless they overflow.
+    fn copies_and_tiles(&self, spec: &MacroSpec) -> Option<(usize, usize)> {
+        let per_copy = self.count()?;
+        let copies = copies(spec, self.shape.positions(), per_copy);
+        Some((copies, per_copy.checked_mul(copies)?))
     }
 
     /// One copy's tiles for `positions`, not yet placed.

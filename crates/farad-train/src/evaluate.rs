@@ -21,36 +21,21 @@ pub(crate) fn float_accuracy(
     batch: usize,
     precision: Precision,
 ) -> Result<f64, TrainError> {
-    let mut masks = vec![None; model.graph.groups.len()];
-    for (g, mask) in masks.iter_mut().enumerate() {
-        *mask = model
-            .parameters
-            .get(&format!("mask.{g}.theta"))
-            .map(|t| t.as_tensor().detach());
-    }
     let device = model.device().clone();
-    let spread = |images: usize, masks: &[Option<Tensor>]| -> Result<Vec<Option<Tensor>>, TrainError> {
-        let rows = masks.iter().map(|mask| {
-            mask.as_ref()
-                .map(|m| m.unsqueeze(0)?.broadcast_as((images, m.dim(0)?))?.contiguous())
-                .transpose()
-        });
-        Ok(rows.collect::<candle_core::Result<_>>()?)
-    };
     let order = train.order(seed, u32::MAX);
-    let rows = spread(batch, &masks)?;
+    let masks = model.mean_masks(batch)?;
     for (k, indices) in order.chunks_exact(batch).take(REESTIMATE).enumerate() {
         let (x, _) = train.plain(indices, &device)?;
         let momentum = 1.0 / (k + 1) as f32;
         let statistics = Statistics::Batch { momentum };
-        forward(model, &x, statistics, &rows, precision)?;
+        forward(model, &x, statistics, &masks, precision)?;
     }
     let all: Vec<u32> = (0..test.len() as u32).collect();
     let mut right = 0;
     for indices in all.chunks(EVALUATION) {
         let (x, labels) = test.plain(indices, &device)?;
-        let rows = spread(indices.len(), &masks)?;
-        let logits = forward(model, &x, Statistics::Running, &rows, precision)?;
+        let masks = model.mean_masks(indices.len())?;
+        let logits = forward(model, &x, Statistics::Running, &masks, precision)?;
         right += correct(&logits, &labels)?;
     }
     Ok(right as f64 / test.len() as f64)

@@ -2,6 +2,7 @@
 
 use crate::TrainError;
 use crate::architecture::{Activation, Architecture, Layer, Pool, Shortcut};
+use farad_core::MacShape;
 
 /// One operation. A node reads earlier nodes only, so the list is an order of execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,26 +148,50 @@ impl Graph {
         extents
     }
 
-    /// Multiply-accumulates of node `i` for one image, and its weights, with groups of the sizes `channels`.
+    /// The shape of node `i` with outputs of the sizes `extents` and groups of the sizes `channels`; none if it has no
+    /// weights.
     #[must_use]
-    pub fn cost(&self, i: usize, extent: Extent, channels: &[usize]) -> Cost {
+    pub fn mac_shape(&self, i: usize, extents: &[Extent], channels: &[usize]) -> Option<MacShape> {
         let node = &self.nodes[i];
-        let out = channels[node.group];
-        let (weights, other) = match node.op {
-            Op::Conv(conv) => {
-                let depth = if conv.depthwise {
-                    1
-                } else {
-                    channels[self.nodes[node.inputs[0]].group]
-                };
-                (conv.kernel * conv.kernel * depth * out, 2 * out)
-            }
-            Op::Dense => (channels[self.nodes[node.inputs[0]].group] * out, out),
-            Op::Input | Op::MaxPool | Op::AveragePool | Op::Add(_) => (0, 0),
+        let (Op::Conv(_) | Op::Dense) = node.op else {
+            return None;
+        };
+        let input = node.inputs[0];
+        let dense = MacShape::dense(channels[self.nodes[input].group], channels[node.group]);
+        Some(match node.op {
+            Op::Conv(conv) => MacShape {
+                in_h: extents[input].height,
+                in_w: extents[input].width,
+                out_h: extents[i].height,
+                out_w: extents[i].width,
+                kernel_h: conv.kernel,
+                kernel_w: conv.kernel,
+                stride_h: conv.stride,
+                stride_w: conv.stride,
+                pad_top: conv.padding(),
+                pad_left: conv.padding(),
+                groups: if conv.depthwise { dense.in_c.max(1) } else { 1 },
+                ..dense
+            },
+            _ => dense,
+        })
+    }
+
+    /// Multiply-accumulates of node `i` for one image, and its parameters, with outputs of the sizes `extents` and groups
+    /// of the sizes `channels`.
+    #[must_use]
+    pub fn cost(&self, i: usize, extents: &[Extent], channels: &[usize]) -> Cost {
+        let Some(shape) = self.mac_shape(i, extents, channels) else {
+            return Cost::default();
+        };
+        let other = match self.nodes[i].op {
+            // Scale and shift of the batch norm; a bias.
+            Op::Conv(_) => 2 * shape.out_c,
+            _ => shape.out_c,
         };
         Cost {
-            macs: weights * extent.height * extent.width,
-            params: weights + other,
+            macs: shape.macs() as usize,
+            params: shape.params() as usize + other,
         }
     }
 
@@ -174,9 +199,10 @@ impl Graph {
     #[must_use]
     pub fn total_cost(&self, channels: &[usize]) -> Cost {
         let [height, width, _] = self.input;
+        let extents = self.extents(height, width);
         let mut sum = Cost::default();
-        for (i, &extent) in self.extents(height, width).iter().enumerate() {
-            let cost = self.cost(i, extent, channels);
+        for i in 0..self.nodes.len() {
+            let cost = self.cost(i, &extents, channels);
             sum.macs += cost.macs;
             sum.params += cost.params;
         }

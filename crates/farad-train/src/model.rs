@@ -155,6 +155,23 @@ impl Model {
         &self.parameters[&format!("{}.{part}", self.graph.nodes[i].name)]
     }
 
+    /// The mean of every group's mask, `[images][channels]`; none where there is no mask.
+    ///
+    /// # Errors
+    /// If a tensor cannot be made.
+    pub fn mean_masks(&self, images: usize) -> Result<Vec<Option<Tensor>>> {
+        (0..self.graph.groups.len())
+            .map(|g| {
+                let theta = self.parameters.get(&format!("mask.{g}.theta"));
+                let rows = |theta: &Var| {
+                    let row = theta.as_detached_tensor().unsqueeze(0)?;
+                    row.broadcast_as((images, theta.dim(0)?))?.contiguous()
+                };
+                theta.map(rows).transpose()
+            })
+            .collect()
+    }
+
     /// The logits of `images` `[n][h][w][c]`, `[n][classes]`.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::TrainError;
 use crate::batches::Augment;
-use crate::prune::{Budget, CRITERIA, VariationalMask, criterion};
+use crate::prune::{Budget, Criterion, Settings, criterion};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -109,9 +109,15 @@ pub struct Stage {
     /// How a training stage removes channels on the way; without it, at its end.
     #[serde(default)]
     pub shrink: Option<Shrink>,
-    /// Settings of the variational mask.
+    /// Settings of the criterion.
+    #[serde(default, alias = "variational")]
+    pub settings: Option<Settings>,
+    /// Whether the mean of a removed channel goes on in the layers that read it ([`absorb`](crate::prune::absorb)).
     #[serde(default)]
-    pub variational: Option<VariationalMask>,
+    pub absorb: bool,
+    /// Whether the stage begins with random weights at the widths that there are.
+    #[serde(default)]
+    pub fresh: bool,
     /// Learning rate of the masks, times the part of the stage's rate that its highest is of it; Adam.
     #[serde(default = "mask_rate")]
     pub mask_rate: f64,
@@ -127,7 +133,7 @@ fn mask_rate() -> f64 {
 pub enum Kind {
     /// Trains the network as it is.
     Dense,
-    /// Trains with a criterion's masks and penalties, and removes channels.
+    /// Trains with the masks and penalties of whichever criterion, and removes channels.
     Variational,
     /// Removes channels by a criterion, without training.
     Prune,
@@ -182,6 +188,29 @@ impl Stage {
         self.rate.last().map_or(0.0, |p| p[1])
     }
 
+    /// The stage's criterion; `seed` is the run's.
+    ///
+    /// # Errors
+    /// If there is none of its name, or its settings are not right.
+    pub fn criterion(&self, seed: u64) -> Result<Option<Box<dyn Criterion>>, String> {
+        match (&self.criterion, &self.settings) {
+            (Some(name), settings) => {
+                let settings = settings.clone().unwrap_or_default();
+                criterion(name)?.criterion(seed, &settings).map(Some)
+            }
+            (None, Some(_)) => Err("`settings` are those of a `criterion`".to_owned()),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The same with the defaults of all settings written out.
+    fn complete(mut self) -> Self {
+        if let Some(entry) = self.criterion.as_deref().and_then(|name| criterion(name).ok()) {
+            self.settings = entry.complete(&self.settings.take().unwrap_or_default()).ok();
+        }
+        self
+    }
+
     /// The learning rate of masks there.
     #[must_use]
     pub fn mask_rate_at(&self, epoch: f64) -> f64 {
@@ -226,7 +255,7 @@ impl Recipe {
     pub(crate) fn until(&self, stages: usize) -> Self {
         Self {
             checkpoint_s: 0.0,
-            stages: self.stages.iter().take(stages).cloned().collect(),
+            stages: self.stages.iter().take(stages).cloned().map(Stage::complete).collect(),
             ..self.clone()
         }
     }
@@ -272,24 +301,22 @@ impl Recipe {
                 !prunes || stage.criterion.is_some(),
                 format!("{at} needs a `criterion`"),
             );
+            let unpruned =
+                stage.budget.is_none() && stage.criterion.is_none() && stage.shrink.is_none() && !stage.absorb;
             check(
-                prunes || (stage.budget.is_none() && stage.criterion.is_none() && stage.shrink.is_none()),
-                format!("{at} does not prune: no `criterion`, `budget` or `shrink`"),
+                prunes || unpruned,
+                format!("{at} does not prune: no `criterion`, `budget`, `shrink` or `absorb`"),
             );
-            if let Some(name) = &stage.criterion {
-                let known: Vec<&str> = CRITERIA.iter().map(|c| c.name).collect();
-                check(
-                    criterion(name).is_some(),
-                    format!("{at}: there is no criterion `{name}`; there are {}", known.join(", ")),
-                );
+            if let Err(problem) = stage.criterion(self.seed) {
+                check(false, format!("{at}: {problem}"));
             }
-            if let Some(budget) = &stage.budget {
-                let sane = |part: Option<f64>| part.is_none_or(|p| p > 0.0 && p <= 1.0);
-                check(
-                    sane(budget.macs) && sane(budget.params) && (budget.macs.is_some() || budget.params.is_some()),
-                    format!("{at}: a budget is `macs` or `params`, or both, above 0 and at most 1"),
-                );
+            if let Some(Err(problem)) = stage.budget.as_ref().map(Budget::check) {
+                check(false, format!("{at}: {problem}"));
             }
+            check(
+                !stage.fresh || stage.stage == Kind::Finetune,
+                format!("{at}: `fresh` weights are for a `finetune` stage"),
+            );
             if let Some(shrink) = &stage.shrink {
                 check(
                     stage.criterion.as_deref() == Some("variational-mask"),
@@ -326,6 +353,51 @@ mod tests {
             assert!((rate - expected).abs() < 1e-12);
         }
         assert!((stage.mask_rate_at(2.5) - 0.01).abs() < 1e-12);
+    }
+
+    /// A checkpoint keeps the recipe as it was written by whichever version began the run.
+    #[test]
+    fn a_recipe_is_the_same_with_its_defaults_written_out() {
+        let stage = |settings: &str| {
+            let text = format!(
+                "{GOOD}[[stage]]\nstage = \"variational\"\nepochs = 2\nrate = [[0, 0.1]]\n\
+                 criterion = \"variational-mask\"\nbudget = {{ macs = 0.5 }}\n{settings}"
+            );
+            Recipe::parse(&text).unwrap()
+        };
+        let recipe = stage("settings = { lambda = 4, macs_weight = 0.25 }");
+        let old = stage("variational = { macs_weight = 0.25, warm_up = 3.0, images = 50000 }");
+        assert_ne!(recipe, old);
+        assert_eq!(recipe.until(2), old.until(2));
+        assert_ne!(recipe.until(2), stage("settings = { macs_weight = 0.5 }").until(2));
+        let mut json = serde_json::to_value(&old).unwrap();
+        let stages = json["stage"].as_array_mut().unwrap();
+        for stage in stages {
+            let stage = stage.as_object_mut().unwrap();
+            let settings = stage.remove("settings").unwrap();
+            stage.insert("variational".to_owned(), settings);
+            for new in ["absorb", "fresh"] {
+                stage.remove(new);
+            }
+        }
+        let read: Recipe = serde_json::from_value(json).unwrap();
+        assert_eq!(read.until(2), recipe.until(2));
+    }
+
+    #[test]
+    fn settings_belong_to_a_criterion() {
+        let problem = |text: &str| Recipe::parse(&format!("{GOOD}{text}")).unwrap_err();
+        let error = problem("settings = { rho = 1 }\nfresh = true");
+        assert!(
+            error.contains("stage 1 (dense): `settings` are those of a `criterion`"),
+            "{error}"
+        );
+        assert!(error.contains("`fresh` weights are for a `finetune` stage"), "{error}");
+        let error = problem(
+            "[[stage]]\nstage = \"prune\"\ncriterion = \"taylor\"\nsettings = { rho = 1 }\nbudget = { tiles = 0.5 }",
+        );
+        assert!(error.contains("stage 2 (prune): criterion `taylor`"), "{error}");
+        assert!(error.contains("stage 2 (prune): a budget of tiles"), "{error}");
     }
 
     #[test]

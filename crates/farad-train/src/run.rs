@@ -4,7 +4,7 @@ use crate::batches::{Images, channel_statistics};
 use crate::checkpoint::{self, Position};
 use crate::evaluate::{digital_accuracy, float_accuracy};
 use crate::optimizer::{Average, Optimizer, Rule};
-use crate::prune::{Criterion, Progress, criterion, plan, shrink};
+use crate::prune::{Batch, Budget, Criterion, Progress, absorb, plan, shrink};
 use crate::qat::{Observer, QatModel};
 use crate::recipe::{Kind, Recipe, Stage};
 use crate::{Architecture, Graph, Model, Pass, Statistics, TrainError, cross_entropy};
@@ -134,6 +134,8 @@ impl Run {
             };
             (position, Optimizer::default(), Average::default())
         };
+        let left = recipe.stages.iter().skip(position.stage);
+        Budget::check_all(&model.graph, left.filter_map(|stage| stage.budget.as_ref()))?;
         let statistics = channel_statistics(&train);
         Ok(Self {
             recipe,
@@ -206,14 +208,10 @@ impl Run {
     }
 
     fn criterion(&self, stage: &Stage) -> Result<Option<Box<dyn Criterion>>, TrainError> {
-        let Some(name) = &stage.criterion else { return Ok(None) };
-        if let ("variational-mask", Some(settings)) = (name.as_str(), &stage.variational) {
-            return Ok(Some(Box::new(settings.clone())));
-        }
-        match criterion(name) {
-            Some(entry) => Ok(Some((entry.new)(self.recipe.seed))),
-            None => Err(TrainError::Budget(format!("there is no criterion {name}"))),
-        }
+        stage.criterion(self.recipe.seed).map_err(|problem| TrainError::Recipe {
+            file: format!("stage {}", self.position.stage + 1),
+            problem,
+        })
     }
 
     fn steps_per_epoch(&self) -> u64 {
@@ -244,8 +242,19 @@ impl Run {
         let mut criterion = self.criterion(stage)?;
         let per_epoch = self.steps_per_epoch();
         let steps = per_epoch * u64::from(stage.epochs);
-        if let Some(criterion) = criterion.as_mut().filter(|_| self.position.step == 0) {
-            criterion.attach(&mut self.model)?;
+        if stage.fresh && self.position.step == 0 {
+            // Other weights than those that the recipe began with, had the widths been the same.
+            let seed = self.recipe.seed ^ (self.position.stage as u64 + 1) << 32;
+            self.model = Model::new(self.model.graph.clone(), seed, &Device::Cpu)?;
+            self.optimizer = Optimizer::default();
+            self.average = Average::default();
+        }
+        if let Some(criterion) = criterion
+            .as_mut()
+            .filter(|_| self.position.step == 0 && !self.position.masked)
+        {
+            let batches = self.calibration()?;
+            criterion.attach(&mut self.model, &batches)?;
             self.position.masked = true;
             // A criterion may express the network otherwise: what was remembered of it before means nothing now.
             self.optimizer = Optimizer::default();
@@ -401,8 +410,8 @@ impl Run {
                 keep.dedup();
             }
         }
-        shrink(&mut self.model, &mut self.optimizer, &mut self.average, &keep)?;
-        if epoch >= until || budget.holds(&self.model.graph, &self.model.graph.widths()) {
+        self.remove(stage, &keep, &batches)?;
+        if epoch >= until || budget.holds(&self.model.graph, &self.model.graph.widths())? {
             criterion.detach(&mut self.model)?;
             self.optimizer.slots.retain(|name, _| !name.starts_with("mask."));
             // Averages of another parametrisation.
@@ -417,11 +426,19 @@ impl Run {
             return Ok(());
         };
         let batches = self.calibration()?;
-        criterion.attach(&mut self.model)?;
+        criterion.attach(&mut self.model, &batches)?;
         let scores = criterion.score(&mut self.model, &batches)?;
         let keep = plan(&self.model.graph, &scores, criterion.cost_power(), budget)?;
-        shrink(&mut self.model, &mut self.optimizer, &mut self.average, &keep)?;
+        self.remove(stage, &keep, &batches)?;
         Ok(criterion.detach(&mut self.model)?)
+    }
+
+    /// Removes all channels that are not in `keep`.
+    fn remove(&mut self, stage: &Stage, keep: &[Vec<usize>], batches: &[Batch]) -> Result<(), TrainError> {
+        if stage.absorb {
+            absorb(&mut self.model, &mut self.average, keep, batches)?;
+        }
+        Ok(shrink(&mut self.model, &mut self.optimizer, &mut self.average, keep)?)
     }
 
     /// Writes the int8 network, and measures it in exact integers.
@@ -453,7 +470,7 @@ impl Run {
     }
 
     /// Eight plain training batches.
-    fn calibration(&self) -> Result<Vec<(Tensor, Tensor)>, TrainError> {
+    fn calibration(&self) -> Result<Vec<Batch>, TrainError> {
         let images = Self::images(&self.train, &self.statistics);
         let order = images.order(self.recipe.seed, u32::MAX);
         let batches = order.chunks_exact(self.recipe.batch).take(8);

@@ -3,7 +3,7 @@
 use crate::fixture::{conv, macro_of};
 use farad_hw::MacroSpec;
 use farad_hw::spec::{InputCombine, Mapper, SignedScheme, UnusedRows, WeightCombine};
-use farad_map::{Cells, Event, Phase, events, map, schedule, static_events, totals};
+use farad_map::{Cells, Event, Phase, demand, events, map, schedule, static_events, totals};
 use farad_net::MacLayer;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,6 +101,16 @@ proptest! {
             }
         }
         prop_assert!(covered.iter().all(|&times| times == 1));
+    }
+
+    /// What a shape takes is what mapping it gives.
+    #[test]
+    fn the_demand_of_a_shape_is_that_of_its_mapping(spec in any_macro(), layer in any_layer()) {
+        let demand = demand(&spec, &layer.shape).unwrap();
+        let layers = [layer];
+        let mapping = map(&spec, &layers).unwrap();
+        let schedule = &schedule(&spec, &layers, &mapping)[0];
+        prop_assert_eq!((demand.tiles, demand.conversions), (schedule.tiles, schedule.conversions));
     }
 
     /// Tiles fit their arrays, tap_split keeps to one tap, and the order is (positions, outputs, part).

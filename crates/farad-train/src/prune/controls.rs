@@ -4,11 +4,13 @@ use super::{Batch, Criterion};
 use crate::Model;
 use crate::rng::{Purpose, Rng};
 use candle_core::Result;
+use serde::{Deserialize, Serialize};
 
 /// A random score for each channel. Whatever a criterion gains over this, it has earned.
-#[derive(Debug)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Random {
-    /// Of the scores.
+    /// Of the scores: the run's, and so no setting.
+    #[serde(skip)]
     pub seed: u64,
 }
 

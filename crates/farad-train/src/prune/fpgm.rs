@@ -1,11 +1,13 @@
 //! Filters that others can stand in for.
 
 use super::magnitude::by_layer;
+use super::settings::must;
 use super::soft::{SOFT_RATE, zero_lowest};
 use super::{Batch, Criterion};
 use crate::Model;
 use candle_core::Result;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 /// `s_c = sum_j ||W_c - W_j||_2` over the filters of the layer: the smallest is nearest to their geometric median, where
 /// the others can replace it (He et al., "Filter pruning via geometric median for deep convolutional neural networks
@@ -13,7 +15,7 @@ use rayon::prelude::*;
 ///
 /// Trained softly as [`SoftFilter`](super::SoftFilter), which is the paper's schedule. The paper prunes each layer by a
 /// rate; here the sum is divided by its mean in the layer so that layers compare.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct GeometricMedian {
     /// Part of each group's filters that is set to zero after each epoch.
     pub rate: f64,
@@ -26,6 +28,10 @@ impl Default for GeometricMedian {
 }
 
 impl Criterion for GeometricMedian {
+    fn check(&self) -> std::result::Result<(), String> {
+        must((0.0..1.0).contains(&self.rate), "rate", "from 0 to below 1")
+    }
+
     fn after_epoch(&mut self, model: &mut Model) -> Result<()> {
         let scores = self.score(model, &[])?;
         zero_lowest(model, &scores, self.rate)

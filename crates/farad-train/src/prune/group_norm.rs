@@ -1,11 +1,13 @@
 //! The size of everything that a channel is made of.
 
 use super::magnitude::{add_over_mean, zeros};
+use super::settings::must;
 use super::{Batch, Criterion, Progress};
 use crate::Model;
 use crate::graph::Op;
 use crate::ops::with_slice;
 use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// `I_c = ||w_c||_2` over all parameters that go with channel c: the filters that make it, the weights that read it, the
 /// scales of its batch norms. `rho / 2 sum_c 2^(4 (max I - I_c) / (max I - min I)) I_c^2` is added to the loss, which
@@ -13,7 +15,7 @@ use candle_core::{Result, Tensor};
 /// CVPR 2023).
 ///
 /// `s_c = I_c` over its mean in the group. The factors of the decay follow every step; the paper renews them every epoch.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct GroupNorm {
     /// Weight of the decay.
     pub rho: f64,
@@ -26,6 +28,10 @@ impl Default for GroupNorm {
 }
 
 impl Criterion for GroupNorm {
+    fn check(&self) -> std::result::Result<(), String> {
+        must(self.rho >= 0.0, "rho", "at least 0")
+    }
+
     fn penalty(&self, model: &Model, _: Progress) -> Result<Option<Tensor>> {
         let mut sum: Option<Tensor> = None;
         for squares in squared_norms(model)?.into_iter().flatten() {

@@ -1,15 +1,14 @@
 //! The rank of what a channel shows.
 
 use super::magnitude::zeros;
+use super::settings::must;
 use super::slimming::masked;
 use super::{Batch, Criterion};
 use crate::ops::with_slice;
 use crate::{Model, Pass, Precision, Statistics};
 use candle_core::Result;
 use rayon::prelude::*;
-
-/// Images that the ranks are measured on. The paper takes 500 and reports that few of them suffice.
-const IMAGES: usize = 128;
+use serde::{Deserialize, Serialize};
 
 /// `s_c = mean_i rank(O_c(x_i))`, O the feature map after the activation, over images x_i (Lin et al., "HRank: filter
 /// pruning using high-rank feature map", CVPR 2020).
@@ -17,10 +16,23 @@ const IMAGES: usize = 128;
 /// On the small maps of deep layers many ranks are equal, so equal ones are ordered by the nuclear norm, the sum of the
 /// singular values whose number is the rank. The paper prunes each layer by a rate; here the rank is divided by the
 /// highest that the map can have so that layers compare.
-#[derive(Debug)]
-pub struct HighRank;
+#[derive(Debug, Deserialize, Serialize)]
+pub struct HighRank {
+    /// Images that the ranks are measured on. The paper takes 500 and reports that few of them suffice.
+    pub images: usize,
+}
+
+impl Default for HighRank {
+    fn default() -> Self {
+        Self { images: 128 }
+    }
+}
 
 impl Criterion for HighRank {
+    fn check(&self) -> std::result::Result<(), String> {
+        must(self.images > 0, "images", "at least 1")
+    }
+
     fn score(&mut self, model: &mut Model, batches: &[Batch]) -> Result<Vec<Vec<f32>>> {
         let shown: Vec<(usize, usize)> = masked(model).collect();
         let mut sums: Vec<Vec<[f32; 2]>> = shown
@@ -28,7 +40,7 @@ impl Criterion for HighRank {
             .map(|&(_, g)| vec![[0.0; 2]; model.graph().groups[g].channels])
             .collect();
         let mut highest = vec![1; shown.len()];
-        let mut left = IMAGES;
+        let mut left = self.images;
         for (x, _) in batches {
             let images = x.dim(0)?.min(left);
             if images == 0 {
@@ -59,7 +71,7 @@ impl Criterion for HighRank {
                 Ok(())
             })?;
         }
-        let images = (IMAGES - left).max(1) as f32;
+        let images = (self.images - left).max(1) as f32;
         let mut scores = zeros(model);
         for ((&(_, g), sums), highest) in shown.iter().zip(&sums).zip(highest) {
             let norm = sums.iter().fold(f32::MIN_POSITIVE, |m, s| m.max(s[1]));

@@ -5,11 +5,12 @@ use crate::Model;
 use crate::graph::Op;
 use crate::ops::with_slice;
 use candle_core::Result;
+use serde::{Deserialize, Serialize};
 
 /// `s_c = sum |W_c|` over the filters that make channel `c`, divided by the mean over the channels of its layer so that
 /// layers compare (Li et al., "Pruning filters for efficient ConvNets", ICLR 2017, which prunes each layer by a rate).
-#[derive(Debug)]
-pub struct L1Norm;
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct L1Norm {}
 
 impl Criterion for L1Norm {
     fn score(&mut self, model: &mut Model, _: &[Batch]) -> Result<Vec<Vec<f32>>> {

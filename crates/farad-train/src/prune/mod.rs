@@ -3,7 +3,16 @@
 //! A [`Criterion`] gives every channel of every group a score; [`plan()`] turns scores and a [`Budget`] into the channels
 //! that stay; [`shrink()`] makes the network that has only those. A criterion that needs training brings a mask, a penalty
 //! or a rule for after each step or epoch. Adding one is one file and one line in [`CRITERIA`].
+//!
+//! Two methods of the literature are not here. SCOP (Tang et al., NeurIPS 2020) scores a channel by how much of it survives
+//! against a *knockoff* of it, which a generator trained for the dataset makes, and which is mixed into every layer of a
+//! second pass through the frozen network; with a cheaper knockoff (shuffled or noisy images) the guarantee that gives the
+//! method its name is gone, and it would be another method under its name. DSA (Ning et al., ECCV 2020) does not score channels: it learns how a
+//! budget is shared among layers, on the scales of batch norm. Here [`plan()`] shares every criterion's
+//! budget, so that criteria are compared by their scores.
 
+mod absorb;
+mod budget;
 mod controls;
 mod fpgm;
 mod group_norm;
@@ -12,6 +21,7 @@ mod magnitude;
 mod oscp;
 mod plan;
 mod polarization;
+mod settings;
 mod shrink;
 mod slimming;
 mod soft;
@@ -21,23 +31,28 @@ mod tests;
 mod variational;
 mod vcnnp;
 
+pub use absorb::absorb;
+pub use budget::Budget;
 pub use controls::Random;
 pub use fpgm::GeometricMedian;
 pub use group_norm::GroupNorm;
 pub use hrank::HighRank;
 pub use magnitude::L1Norm;
 pub use oscp::OperationAware;
-pub use plan::{Budget, plan};
+pub use plan::plan;
 pub use polarization::Polarization;
+pub use settings::Settings;
 pub use shrink::shrink;
 pub use slimming::NetworkSlimming;
 pub use soft::SoftFilter;
 pub use taylor::{Taylor, gate_energy};
-pub use variational::{Divergence, VariationalMask};
+pub use variational::{Divergence, Lambda, LogVariance, VariationalMask};
 pub use vcnnp::Vcnnp;
 
 use crate::Model;
 use candle_core::{Result, Tensor};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Images and labels to measure with, `[n][h][w][c]` and `[n]`.
 pub type Batch = (Tensor, Tensor);
@@ -55,12 +70,20 @@ pub struct Progress {
 
 /// A measure of how much a network needs each of its channels.
 pub trait Criterion: Send + std::fmt::Debug {
-    /// Adds what it trains to the model.
+    /// Refuses settings that mean nothing.
     ///
     /// # Errors
-    /// If a parameter cannot be made.
-    fn attach(&mut self, model: &mut Model) -> Result<()> {
-        let _ = model;
+    /// The setting, and what it must be.
+    fn check(&self) -> std::result::Result<(), String> {
+        Ok(())
+    }
+
+    /// Adds what it trains to the model, which may be measured on `batches` for it.
+    ///
+    /// # Errors
+    /// If a parameter cannot be made, or the model cannot run on the batches.
+    fn attach(&mut self, model: &mut Model, batches: &[Batch]) -> Result<()> {
+        let _ = (model, batches);
         Ok(())
     }
 
@@ -130,76 +153,100 @@ pub struct Entry {
     pub name: &'static str,
     /// One line about it, with its source.
     pub about: &'static str,
-    /// Makes one; `seed` is the run's.
-    pub new: fn(seed: u64) -> Box<dyn Criterion>,
+    /// Makes one with these settings; `seed` is the run's.
+    new: fn(seed: u64, settings: &Settings) -> std::result::Result<Box<dyn Criterion>, String>,
+    complete: fn(&Settings) -> std::result::Result<Settings, String>,
+}
+
+impl Entry {
+    const fn of<C>(name: &'static str, about: &'static str) -> Self
+    where
+        C: Criterion + Default + Serialize + DeserializeOwned + 'static,
+    {
+        Self {
+            name,
+            about,
+            new: |_, settings| Ok(Box::new(settings::read::<C>(settings)?)),
+            complete: settings::complete::<C>,
+        }
+    }
+
+    /// A criterion with these settings; `seed` is the run's.
+    ///
+    /// # Errors
+    /// The setting that it does not have, or cannot take.
+    pub fn criterion(&self, seed: u64, settings: &Settings) -> std::result::Result<Box<dyn Criterion>, String> {
+        (self.new)(seed, settings).map_err(|e| format!("criterion `{}`: {e}", self.name))
+    }
+
+    /// These settings with all that they leave to the defaults.
+    ///
+    /// # Errors
+    /// As [`criterion`](Self::criterion).
+    pub fn complete(&self, settings: &Settings) -> std::result::Result<Settings, String> {
+        (self.complete)(settings)
+    }
 }
 
 /// All criteria.
 pub const CRITERIA: &[Entry] = &[
-    Entry {
-        name: "variational-mask",
-        about: "log alpha of a Gaussian mask on the batch norm's output, trained by variational dropout (Fang, 2022)",
-        new: |_| Box::new(VariationalMask::default()),
-    },
-    Entry {
-        name: "l1-norm",
-        about: "sum of a filter's absolute weights (Li et al., 2017)",
-        new: |_| Box::new(L1Norm),
-    },
-    Entry {
-        name: "taylor",
-        about: "mean square of the gradient with respect to a gate on the channel (Molchanov et al., 2019)",
-        new: |_| Box::new(Taylor),
-    },
-    Entry {
-        name: "network-slimming",
-        about: "absolute scale of the batch norm, trained with an L1 penalty (Liu et al., 2017)",
-        new: |_| Box::new(NetworkSlimming::default()),
-    },
-    Entry {
-        name: "polarization",
-        about: "absolute scale of the batch norm, trained to gather at two ends (Zhuang et al., 2020)",
-        new: |_| Box::new(Polarization::default()),
-    },
-    Entry {
-        name: "vcnnp",
-        about: "second moment of the batch norm's scale, trained as a distribution (Zhao et al., 2019)",
-        new: |_| Box::new(Vcnnp::default()),
-    },
-    Entry {
-        name: "oscp",
-        about: "probability that the batch norm's output passes the relu, trained as a mask (Kang & Han, 2020)",
-        new: |_| Box::new(OperationAware::default()),
-    },
-    Entry {
-        name: "sfp",
-        about: "length of a filter; the shortest are set to zero after each epoch (He et al., 2018)",
-        new: |_| Box::new(SoftFilter::default()),
-    },
-    Entry {
-        name: "fpgm",
-        about: "distance of a filter from the others of its layer, trained as sfp (He et al., 2019)",
-        new: |_| Box::new(GeometricMedian::default()),
-    },
-    Entry {
-        name: "group-sparsity",
-        about: "length of all weights of a channel, trained with a decay that favours the long (Fang et al., 2023)",
-        new: |_| Box::new(GroupNorm::default()),
-    },
-    Entry {
-        name: "hrank",
-        about: "mean rank of the channel's feature maps (Lin et al., 2020)",
-        new: |_| Box::new(HighRank),
-    },
+    Entry::of::<VariationalMask>(
+        "variational-mask",
+        "log alpha of a Gaussian mask on the batch norm's output, trained by variational dropout (Fang, 2022)",
+    ),
+    Entry::of::<L1Norm>("l1-norm", "sum of a filter's absolute weights (Li et al., 2017)"),
+    Entry::of::<Taylor>(
+        "taylor",
+        "mean square of the gradient with respect to a gate on the channel (Molchanov et al., 2019)",
+    ),
+    Entry::of::<NetworkSlimming>(
+        "network-slimming",
+        "absolute scale of the batch norm, trained with an L1 penalty (Liu et al., 2017)",
+    ),
+    Entry::of::<Polarization>(
+        "polarization",
+        "absolute scale of the batch norm, trained to gather at two ends (Zhuang et al., 2020)",
+    ),
+    Entry::of::<Vcnnp>(
+        "vcnnp",
+        "second moment of the batch norm's scale, trained as a distribution (Zhao et al., 2019)",
+    ),
+    Entry::of::<OperationAware>(
+        "oscp",
+        "probability that the batch norm's output passes the relu, trained as a mask (Kang & Han, 2020)",
+    ),
+    Entry::of::<SoftFilter>(
+        "sfp",
+        "length of a filter; the shortest are set to zero after each epoch (He et al., 2018)",
+    ),
+    Entry::of::<GeometricMedian>(
+        "fpgm",
+        "distance of a filter from the others of its layer, trained as sfp (He et al., 2019)",
+    ),
+    Entry::of::<GroupNorm>(
+        "group-sparsity",
+        "length of all weights of a channel, trained with a decay that favours the long (Fang et al., 2023)",
+    ),
+    Entry::of::<HighRank>("hrank", "mean rank of the channel's feature maps (Lin et al., 2020)"),
     Entry {
         name: "random",
         about: "a random number for each channel: the control",
-        new: |seed| Box::new(Random { seed }),
+        new: |seed, settings| {
+            settings::read::<Random>(settings)?;
+            Ok(Box::new(Random { seed }))
+        },
+        complete: settings::complete::<Random>,
     },
 ];
 
 /// The criterion of this name.
-#[must_use]
-pub fn criterion(name: &str) -> Option<&'static Entry> {
-    CRITERIA.iter().find(|entry| entry.name == name)
+///
+/// # Errors
+/// If there is none: the names that there are.
+pub fn criterion(name: &str) -> std::result::Result<&'static Entry, String> {
+    let found = CRITERIA.iter().find(|entry| entry.name == name);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = CRITERIA.iter().map(|c| c.name).collect();
+        format!("there is no criterion `{name}`; there are {}", known.join(", "))
+    })
 }

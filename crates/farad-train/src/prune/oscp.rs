@@ -1,10 +1,12 @@
 //! How likely the activation shuts a channel off.
 
+use super::settings::must;
 use super::variational::{draw, fold, group_weights};
 use super::{Batch, Criterion, Progress};
 use crate::Model;
 use crate::ops::with_slice;
 use candle_core::{DType, Result, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// `m_c ~ relaxed Bernoulli(Phi(beta_c / |gamma_c|))`: a batch norm's output is close to normal with mean beta and
 /// deviation |gamma|, so that is the probability that it passes the relu. `m = sigmoid((logit p + g) / tau)` with logistic
@@ -14,7 +16,7 @@ use candle_core::{DType, Result, Tensor};
 /// Channels go by their probability. After training the mask is replaced by its mean, which scale and shift take over
 /// without a change of the probability. The constants are ours. Several convolutions that are added make one
 /// channel, normal with the sum of their means and variances.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct OperationAware {
     /// Weight of the penalty.
     pub rho: f64,
@@ -53,8 +55,13 @@ fn probability(level: &Tensor) -> Result<Tensor> {
 }
 
 impl Criterion for OperationAware {
+    fn check(&self) -> std::result::Result<(), String> {
+        must(self.rho >= 0.0, "rho", "at least 0")?;
+        must(self.temperature > 0.0, "temperature", "above 0")
+    }
+
     /// theta is what the mask has for a mean, 1 as long as nothing was trained with it.
-    fn attach(&mut self, model: &mut Model) -> Result<()> {
+    fn attach(&mut self, model: &mut Model, _: &[Batch]) -> Result<()> {
         for g in 0..model.graph().groups.len() {
             let group = &model.graph().groups[g];
             if group.prunable {

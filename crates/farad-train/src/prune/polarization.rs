@@ -1,9 +1,11 @@
 //! Scales of batch norm that gather at two ends.
 
+use super::settings::must;
 use super::slimming::{by_scale, masked, scales};
 use super::{Batch, Criterion, Progress};
 use crate::Model;
 use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// `s_c = |gamma_c|`, while `rho (t sum |gamma| - sum |gamma - mean gamma|)` is added to the loss, with gamma kept in 0..1:
 /// scales below the mean are drawn to 0 and, for t < 2, those above it to each other far from 0 (Zhuang et al.,
@@ -11,7 +13,7 @@ use candle_core::{Result, Tensor};
 ///
 /// The mean is over all scales of the network. The paper cuts in the valley between the two ends; here the budget decides.
 /// It starts from scales of 0.5; here from those that the network has, clipped at the first step.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Polarization {
     /// Weight of the penalty.
     pub rho: f64,
@@ -26,6 +28,11 @@ impl Default for Polarization {
 }
 
 impl Criterion for Polarization {
+    fn check(&self) -> std::result::Result<(), String> {
+        must(self.rho >= 0.0, "rho", "at least 0")?;
+        must(self.t >= 0.0, "t", "at least 0")
+    }
+
     fn penalty(&self, model: &Model, _: Progress) -> Result<Option<Tensor>> {
         let gamma = scales(model)?;
         let spread = gamma.broadcast_sub(&gamma.mean_all()?)?.abs()?.sum_all()?;

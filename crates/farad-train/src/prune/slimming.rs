@@ -1,10 +1,12 @@
 //! Criteria that look at the scales of batch norm.
 
 use super::magnitude::zeros;
+use super::settings::must;
 use super::{Batch, Criterion, Progress};
 use crate::Model;
 use crate::ops::with_slice;
 use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// `s_c = |gamma_c|`, while `rho sum |gamma|` is added to the loss (Liu et al., "Learning efficient convolutional networks
 /// through network slimming", ICCV 2017).
@@ -12,7 +14,7 @@ use candle_core::{Result, Tensor};
 /// One threshold for the whole network, as in the paper. The scales are those that a mask would multiply; where several
 /// belong to one channel, as in a residual stream, the score is their sum, while the paper selects the inputs of each
 /// block. The penalty is descended by its subgradient.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct NetworkSlimming {
     /// Weight of the penalty. The paper takes 1e-4 for VGG and 1e-5 for ResNets.
     pub rho: f64,
@@ -25,6 +27,10 @@ impl Default for NetworkSlimming {
 }
 
 impl Criterion for NetworkSlimming {
+    fn check(&self) -> std::result::Result<(), String> {
+        must(self.rho >= 0.0, "rho", "at least 0")
+    }
+
     fn penalty(&self, model: &Model, _: Progress) -> Result<Option<Tensor>> {
         let penalty = scales(model)?.abs()?.sum_all()? * self.rho;
         penalty.map(Some)

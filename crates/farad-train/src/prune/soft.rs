@@ -1,11 +1,13 @@
 //! Soft filter pruning: what is pruned may come back.
 
 use super::magnitude::by_layer;
+use super::settings::must;
 use super::{Batch, Criterion};
 use crate::Model;
 use crate::graph::Op;
 use crate::ops::with_slice;
 use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// Part of each group's filters that criteria with soft pruning set to zero; one of the rates of He et al. (2018).
 pub(super) const SOFT_RATE: f64 = 0.3;
@@ -15,7 +17,7 @@ pub(super) const SOFT_RATE: f64 = 0.3;
 ///
 /// The paper removes the same part of every layer in the end; here the budget decides, and the norm is divided by the
 /// mean of its layer so that layers compare.
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct SoftFilter {
     /// Part of each group's filters that is set to zero.
     pub rate: f64,
@@ -28,6 +30,10 @@ impl Default for SoftFilter {
 }
 
 impl Criterion for SoftFilter {
+    fn check(&self) -> std::result::Result<(), String> {
+        must((0.0..1.0).contains(&self.rate), "rate", "from 0 to below 1")
+    }
+
     fn after_epoch(&mut self, model: &mut Model) -> Result<()> {
         let scores = self.score(model, &[])?;
         zero_lowest(model, &scores, self.rate)

@@ -6,12 +6,13 @@ use crate::model::{Pass, Statistics};
 use crate::ops::{cross_entropy, with_slice};
 use crate::{Model, Precision};
 use candle_core::{DType, Result, Var};
+use serde::{Deserialize, Serialize};
 
 /// `s_c = E_n[(dL_n / dm_c)^2]` for a gate `m_c = 1` on the batch norm's output, where
 /// `dL/dm = gamma dL/dgamma + beta dL/dbeta` (Molchanov et al., "Importance estimation for neural network pruning",
 /// CVPR 2019, there per batch; here per image).
-#[derive(Debug)]
-pub struct Taylor;
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Taylor {}
 
 impl Criterion for Taylor {
     fn score(&mut self, model: &mut Model, batches: &[Batch]) -> Result<Vec<Vec<f32>>> {

@@ -1,6 +1,8 @@
 //! Laws that every criterion keeps, on a network small enough to train in a test.
 
-use super::{CRITERIA, Criterion, Divergence, Progress, VariationalMask, gate_energy};
+use super::{
+    CRITERIA, Criterion, Divergence, Entry, Lambda, LogVariance, Progress, Settings, VariationalMask, gate_energy,
+};
 use crate::optimizer::{Optimizer, Rule};
 use crate::rng::{Purpose, Rng};
 use crate::{Architecture, Graph, Model, Pass, Precision, Statistics, cross_entropy};
@@ -109,6 +111,11 @@ fn step(
     criterion.after_step(model)
 }
 
+/// The criterion with its default settings.
+fn plain(entry: &Entry) -> Box<dyn Criterion> {
+    entry.criterion(1, &Settings::new()).unwrap()
+}
+
 /// As a run trains: Nesterov for weights, Adam for masks.
 fn all(name: &str) -> Option<(Rule, f32)> {
     Some(if name.starts_with("mask.") {
@@ -128,9 +135,9 @@ fn every_criterion_ranks_a_useless_channel_last() {
     for entry in CRITERIA.iter().filter(|entry| entry.name != "random") {
         let mut model = network(3);
         plant(&model);
-        let mut criterion = (entry.new)(1);
+        let mut criterion = plain(entry);
         let mut optimizer = Optimizer::default();
-        criterion.attach(&mut model).unwrap();
+        criterion.attach(&mut model, &batches).unwrap();
         for number in 0..150 {
             let batch = &batches[number as usize % 4];
             step(&mut model, &mut optimizer, criterion.as_mut(), batch, number, all).unwrap();
@@ -181,8 +188,8 @@ fn criteria_fit_shared_channels_and_detaching_undoes_attaching() {
         };
         let before = logits(&mut model);
         let names: Vec<String> = model.parameters().keys().cloned().collect();
-        let mut criterion = (entry.new)(1);
-        criterion.attach(&mut model).unwrap();
+        let mut criterion = plain(entry);
+        criterion.attach(&mut model, &data).unwrap();
         let groups = model.graph().groups.clone();
         for (mask, group) in criterion.masks(&model, 2, progress(0)).unwrap().iter().zip(&groups) {
             assert_eq!(mask.is_some(), group.prunable, "{place}");
@@ -226,7 +233,7 @@ fn log_alpha(model: &Model) -> Vec<Vec<f32>> {
 /// A mask of weight `lambda / images` on every channel.
 fn mask(lambda: f64, images: usize) -> VariationalMask {
     VariationalMask {
-        lambda,
+        lambda: Lambda::Value(lambda),
         divergence: Divergence::Ard,
         images,
         macs_weight: None,
@@ -284,7 +291,7 @@ fn the_noise_of_a_mask_reaches_its_equilibrium() {
         .collect();
 
     let mut mask = mask(weight * images as f64, images);
-    mask.attach(&mut model).unwrap();
+    mask.attach(&mut model, &[]).unwrap();
     train_noise(&mut model, &mut mask, &data, 500, [0.05, rate]);
     let found = &log_alpha(&model)[0];
     let noise: f32 = found
@@ -303,6 +310,73 @@ fn the_noise_of_a_mask_reaches_its_equilibrium() {
     }
 }
 
+/// With lambda from a quantile, that part of the channels starts at alpha 1 or above (which the start is bounded by), and
+/// the others where the equilibrium of their gate's energy is; the noise costs `alpha H / 2`, so that to ten
+/// times less energy belongs ten times more noise. For the divergence `1 / (2 alpha)` it is the root of that.
+#[test]
+fn a_mask_can_start_at_its_equilibrium() {
+    let data = [batch(128, 0)];
+    for (divergence, power) in [(Divergence::Molchanov, 1.0), (Divergence::Vcnnp, 0.5)] {
+        let mut model = network(3);
+        let energy: Vec<f32> = gate_energy(&mut model, &data).unwrap().concat();
+        let mut mask = VariationalMask {
+            lambda: Lambda::Quantile { quantile: 0.25 },
+            log_variance: LogVariance::LAPLACE,
+            divergence,
+            macs_weight: None,
+            ..mask(1.0, 128)
+        };
+        mask.attach(&mut model, &data).unwrap();
+        let start: Vec<f32> = log_alpha(&model).concat();
+        let mut sorted = energy.clone();
+        sorted.sort_by(f32::total_cmp);
+        let edge = sorted[energy.len() / 4];
+        for (start, energy) in start.iter().zip(&energy) {
+            let expected = (power * libm::logf(edge / energy)).clamp(-6.0, 0.0);
+            assert!((start - expected).abs() < 1e-4, "{start} {expected}");
+        }
+        assert_eq!(start.iter().filter(|s| **s == 0.0).count(), energy.len() / 4 + 1);
+        // What was found stays with the model, where a checkpoint finds it, until the mask is taken off.
+        let lambda = model.parameters()["mask.lambda"].to_vec1::<f32>().unwrap()[0];
+        assert!((lambda / 128.0 - edge).abs() <= 1e-6 * edge);
+        mask.detach(&mut model).unwrap();
+        assert!(!model.parameters().contains_key("mask.lambda"));
+    }
+}
+
+/// The same start for scales that are taken out of batch norm: alpha is the variance over the square of a theta that is
+/// not 1.
+#[test]
+fn scales_as_distributions_start_at_the_same_alpha() {
+    let data = [batch(64, 0)];
+    let settings = serde_json::json!({ "log_variance": "laplace", "lambda": { "quantile": 0.5 }, "images": 64 });
+    let mut alphas = Vec::new();
+    for (name, divergence) in [("vcnnp", "vcnnp"), ("variational-mask", "vcnnp")] {
+        let mut model = network(2);
+        for (i, node) in model.graph().nodes.clone().iter().enumerate() {
+            if let Some(gamma) = model.parameters().get(&format!("{}.gamma", node.name)) {
+                gamma
+                    .set(&(gamma.as_detached_tensor() * (0.3 + i as f64)).unwrap())
+                    .unwrap();
+            }
+        }
+        let mut settings = settings.as_object().unwrap().clone();
+        settings.insert("divergence".to_owned(), divergence.into());
+        // Weights of groups depend on the costs, the same in both.
+        settings.insert("macs_weight".to_owned(), 0.5.into());
+        let entry = super::criterion(name).unwrap();
+        entry
+            .criterion(1, &settings)
+            .unwrap()
+            .attach(&mut model, &data)
+            .unwrap();
+        alphas.push(log_alpha(&model).concat());
+    }
+    for (a, b) in alphas[0].iter().zip(&alphas[1]) {
+        assert!((a - b).abs() < 1e-4, "{alphas:?}");
+    }
+}
+
 /// The order of a mask's noise is that of the Taylor criterion, from the other end: both measure the loss that a
 /// channel's gate is worth.
 #[test]
@@ -310,13 +384,13 @@ fn masks_agree_with_taylor() {
     let data = batch(128, 0);
     let mut model = network(3);
     let mut optimizer = Optimizer::default();
-    let mut none = super::L1Norm;
+    let mut none = super::L1Norm {};
     for number in 0..60 {
         step(&mut model, &mut optimizer, &mut none, &data, number, all).unwrap();
     }
     let energy: Vec<f32> = gate_energy(&mut model, std::slice::from_ref(&data)).unwrap().concat();
     let mut mask = mask(0.5, 128);
-    mask.attach(&mut model).unwrap();
+    mask.attach(&mut model, &[]).unwrap();
     train_noise(&mut model, &mut mask, &data, 200, [0.05, 0.01]);
     let noise: Vec<f32> = log_alpha(&model).concat();
     let correlation = spearman(&noise, &energy);

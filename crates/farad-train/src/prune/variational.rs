@@ -1,6 +1,7 @@
 //! The variational mask (Fang, 2022): the criterion that Farad is about.
 
-use super::{Batch, Criterion, Progress};
+use super::settings::must;
+use super::{Batch, Criterion, Progress, gate_energy};
 use crate::Model;
 use crate::graph::Graph;
 use crate::ops::with_slice;
@@ -11,6 +12,10 @@ use serde::{Deserialize, Serialize};
 
 /// log alpha is kept within this distance of 0.
 const LOG_ALPHA_BOUND: f64 = 8.0;
+/// Least log sigma^2 at the start: less would leave the divergence too long a way.
+const LEAST_START: f64 = -6.0;
+/// Where lambda is kept that was found when the mask was put on.
+const LAMBDA: &str = "mask.lambda";
 
 /// `y = act(m (gamma xhat + beta))`, `m = theta + sigma eps`, with one `eps ~ N(0, 1)` for each image and channel.
 ///
@@ -18,11 +23,15 @@ const LOG_ALPHA_BOUND: f64 = 8.0;
 /// is the local reparameterisation (Kingma et al., "Variational dropout and the local reparameterization trick", 2015) of a
 /// Gaussian weight on each channel. The loss gets `lambda / N * sum_g w_g sum_c KL(alpha_c)`, `alpha = sigma^2 / theta^2`,
 /// N the number of training images; a channel of high alpha is noise, and goes.
+///
+/// Where the noise is small, it costs `H sigma^2 / 2` of the loss, `H_c` the [`gate_energy`], and log alpha is in
+/// equilibrium at `alpha_c = lambda w_g / (N H_c)` (for the divergence `vcnnp` at the root of that). Both may set the start:
+/// [`LogVariance::Laplace`] and [`Lambda::Quantile`]. H is that of the network that the mask is put on, so both
+/// are for a network that has been trained, and not for so long that it fits all its images: then H vanishes.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct VariationalMask {
     /// Weight of the divergence, 1 for the evidence lower bound.
-    pub lambda: f64,
+    pub lambda: Lambda,
     /// Which approximation of the divergence.
     pub divergence: Divergence,
     /// Epochs over which lambda rises from 0, after `delay` epochs.
@@ -30,7 +39,7 @@ pub struct VariationalMask {
     /// Epochs before that.
     pub delay: f64,
     /// log sigma^2 at the start.
-    pub log_variance: f64,
+    pub log_variance: LogVariance,
     /// Training images.
     pub images: usize,
     /// How much of a group's weight comes from its share of the MACs, the rest from its share of the parameters; none
@@ -41,15 +50,52 @@ pub struct VariationalMask {
 impl Default for VariationalMask {
     fn default() -> Self {
         Self {
-            lambda: 4.0,
+            lambda: Lambda::Value(4.0),
             divergence: Divergence::Molchanov,
             warm_up: 3.0,
             delay: 1.0,
-            log_variance: -6.0,
+            log_variance: LogVariance::Value(LEAST_START),
             images: 50_000,
             macs_weight: Some(0.5),
         }
     }
+}
+
+/// The weight of the divergence.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "expected a number, or { quantile = ... }")]
+pub enum Lambda {
+    /// This.
+    Value(f64),
+    /// Such that this part of all channels is at alpha above 1 in equilibrium (of small noise, whose formula there is only an
+    /// ordering): `N quantile_q(H_c / w_g)`.
+    Quantile {
+        /// The part of the channels.
+        quantile: f64,
+    },
+}
+
+/// log sigma^2 at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "expected a number, or \"laplace\"")]
+pub enum LogVariance {
+    /// This for all.
+    Value(f64),
+    /// That of the equilibrium, the Gaussian approximation of the posterior around a trained network, between -6 and 0.
+    Laplace(Laplace),
+}
+
+impl LogVariance {
+    /// That of the equilibrium.
+    pub const LAPLACE: Self = Self::Laplace(Laplace::Laplace);
+}
+
+/// The word for [`LogVariance::Laplace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Laplace {
+    /// `"laplace"`.
+    Laplace,
 }
 
 /// Kullback-Leibler divergence of the mask's distribution from its prior, as a function of log alpha; 0 at infinity.
@@ -66,6 +112,15 @@ pub enum Divergence {
 }
 
 impl Divergence {
+    /// Alpha where this divergence, with its slope at small alpha, balances noise that costs `H alpha / 2`; `ratio` is the
+    /// divergence's weight over H.
+    fn equilibrium(self, ratio: f64) -> f64 {
+        match self {
+            Self::Molchanov | Self::Ard => ratio,
+            Self::Vcnnp => ratio.sqrt(),
+        }
+    }
+
     /// The divergence at each element of `log_alpha`.
     ///
     /// # Errors
@@ -97,6 +152,30 @@ impl VariationalMask {
         (log_variance - log_theta)?
             .clamp(-LOG_ALPHA_BOUND, LOG_ALPHA_BOUND)
             .map(Some)
+    }
+
+    /// The weight of the divergence, given or found.
+    fn lambda(&self, model: &Model) -> Result<f64> {
+        match (self.lambda, model.parameters.get(LAMBDA)) {
+            (Lambda::Value(lambda), _) => Ok(lambda),
+            (Lambda::Quantile { .. }, Some(found)) => Ok(f64::from(found.to_vec1::<f32>()?[0])),
+            (Lambda::Quantile { .. }, None) => candle_core::bail!("lambda is found when the mask is put on"),
+        }
+    }
+
+    /// `H_c / w_g` of every channel, where it is needed.
+    fn energies(&self, model: &mut Model, batches: &[Batch]) -> Result<Vec<Vec<f32>>> {
+        if let (Lambda::Value(_), LogVariance::Value(_)) = (self.lambda, self.log_variance) {
+            return Ok(Vec::new());
+        }
+        let mut energies = gate_energy(model, batches)?;
+        for (energies, weight) in energies.iter_mut().zip(self.weights(model.graph())) {
+            // A channel without any gradient is as good as noise.
+            energies
+                .iter_mut()
+                .for_each(|h| *h = (*h / weight as f32).max(f32::MIN_POSITIVE));
+        }
+        Ok(energies)
     }
 
     /// The weight of each group's divergence.
@@ -179,14 +258,49 @@ pub(super) fn fold(model: &mut Model) -> Result<()> {
 }
 
 impl Criterion for VariationalMask {
-    fn attach(&mut self, model: &mut Model) -> Result<()> {
+    fn check(&self) -> std::result::Result<(), String> {
+        let in_part = |part: f64| 0.0 < part && part < 1.0;
+        match self.lambda {
+            Lambda::Value(lambda) => must(lambda >= 0.0, "lambda", "at least 0")?,
+            Lambda::Quantile { quantile } => must(in_part(quantile), "lambda", "a quantile between 0 and 1")?,
+        }
+        if let LogVariance::Value(value) = self.log_variance {
+            must(value.abs() <= LOG_ALPHA_BOUND, "log_variance", "between -8 and 8")?;
+        }
+        must(self.delay >= 0.0, "delay", "at least 0")?;
+        must(self.warm_up >= 0.0, "warm_up", "at least 0")?;
+        must(self.images > 0, "images", "at least 1")?;
+        let part = self.macs_weight.is_none_or(|part| (0.0..=1.0).contains(&part));
+        must(part, "macs_weight", "from 0 to 1")
+    }
+
+    fn attach(&mut self, model: &mut Model, batches: &[Batch]) -> Result<()> {
+        let energies = self.energies(model, batches)?;
+        if let Lambda::Quantile { quantile } = self.lambda {
+            let mut sorted = energies.concat();
+            sorted.sort_by(f32::total_cmp);
+            let rank = (quantile * sorted.len() as f64) as usize;
+            let lambda = sorted.get(rank).map_or(0.0, |h| h * self.images as f32);
+            model.insert(LAMBDA.to_owned(), &Tensor::new(&[lambda], model.device())?)?;
+        }
+        let lambda = self.lambda(model)?;
         for g in 0..model.graph().groups.len() {
             let group = &model.graph().groups[g];
             if !group.prunable {
                 continue;
             }
             let theta = Tensor::ones(group.channels, DType::F32, model.device())?;
-            let log_variance = (&theta * self.log_variance)?;
+            let log_variance = match self.log_variance {
+                LogVariance::Value(log_variance) => (&theta * log_variance)?,
+                LogVariance::Laplace(_) => {
+                    let start = |h: &f32| {
+                        let alpha = self.divergence.equilibrium(lambda / self.images as f64 / f64::from(*h));
+                        libm::log(alpha).clamp(LEAST_START, 0.0) as f32
+                    };
+                    let starts: Vec<f32> = energies[g].iter().map(start).collect();
+                    Tensor::from_vec(starts, group.channels, model.device())?
+                }
+            };
             model.insert(format!("mask.{g}.theta"), &theta)?;
             model.insert(format!("mask.{g}.log_variance"), &log_variance)?;
         }
@@ -211,11 +325,12 @@ impl Criterion for VariationalMask {
         if ramp == 0.0 {
             return Ok(None);
         }
+        let lambda = self.lambda(model)?;
         let mut sum: Option<Tensor> = None;
         for (g, weight) in self.weights(model.graph()).into_iter().enumerate() {
             if let Some(log_alpha) = Self::log_alpha(model, g)? {
                 let term =
-                    (self.divergence.of(&log_alpha)?.sum_all()? * (weight * ramp * self.lambda / self.images as f64))?;
+                    (self.divergence.of(&log_alpha)?.sum_all()? * (weight * ramp * lambda / self.images as f64))?;
                 sum = Some(match sum {
                     Some(sum) => (sum + term)?,
                     None => term,

@@ -42,6 +42,19 @@ pub fn bundled_macro(name: &str) -> Result<MacroSpec, TrainError> {
     Ok(spec)
 }
 
+/// The bundled macro `name`, or else the file, with `set` laid over it (`key = value`, as [`farad_hw::schema::parse`] takes it).
+///
+/// # Errors
+/// If there is none, or something is wrong with it.
+pub fn target_macro(name: &str, set: &[(String, String)]) -> Result<MacroSpec, TrainError> {
+    if let Some(model) = farad_hw::models::find(name) {
+        return model.spec(set).map_err(|e| macro_error(name, e));
+    }
+    let text = std::fs::read_to_string(name)
+        .map_err(|e| macro_error(name, format!("no bundled macro has this name, and as a file: {e}")))?;
+    farad_hw::schema::parse(name, &text, set).map_err(|e| macro_error(name, e))
+}
+
 fn check_range(spec: &MacroSpec) -> Result<(), TrainError> {
     match spec.adc.range {
         Range::Full => Ok(()),

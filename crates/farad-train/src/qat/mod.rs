@@ -21,6 +21,6 @@ mod recalibrate;
 #[cfg(test)]
 mod tests;
 
-pub use forward::{Forward, bundled_macro};
+pub use forward::{Forward, bundled_macro, target_macro};
 pub use model::{Gradients, QatModel};
 pub use observe::Observer;

@@ -136,18 +136,24 @@ fn what_cannot_be_done_is_said() {
     let error = start(&fast, &checkpoint).follow(&|| false, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("stage `dense`"), "{error}");
 
+    let refuse = |recipe: Recipe| Run::new(recipe, bars("train", 256), bars("test", 200), &checkpoint).unwrap_err();
+
+    // A later stage diverges: the checkpoint of the dense stage is still there, for its own recipe only.
+    let late = recipe(folder.path(), &STAGES.replace("[[0, 0.02]", "[[0, 900]"));
+    let error = start(&late, &checkpoint).follow(&|| false, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("stage `finetune`"), "{error}");
+    assert!(!start(&late, &checkpoint).rows().is_empty());
+    let error = refuse(recipe(folder.path(), &STAGES.replace("0.05", "0.06")));
+    assert!(error.to_string().contains("another recipe"), "{error}");
+
+    // What no training can change is said before it.
+    let elsewhere = folder.path().join("d");
     let greedy = recipe(folder.path(), &STAGES.replace("params = 0.5", "params = 0.001"));
-    let error = start(&greedy, &checkpoint).follow(&|| false, &mut |_| {}).unwrap_err();
+    let error = Run::new(greedy, bars("train", 256), bars("test", 200), &elsewhere).unwrap_err();
     assert!(error.to_string().contains("budget cannot be met"), "{error}");
 
-    // The checkpoint of the dense stage is still there, for its own recipe only.
-    let other = recipe(folder.path(), STAGES);
-    let error = Run::new(other, bars("train", 256), bars("test", 200), &checkpoint).unwrap_err();
-    assert!(error.to_string().contains("another recipe"), "{error}");
-    assert!(!start(&greedy, &checkpoint).rows().is_empty());
-
     std::fs::write(&checkpoint, b"half a file").unwrap();
-    let error = Run::new(greedy, bars("train", 256), bars("test", 200), &checkpoint).unwrap_err();
+    let error = refuse(recipe(folder.path(), STAGES));
     assert!(error.to_string().contains("no checkpoint of Farad"), "{error}");
 }
 
@@ -170,6 +176,68 @@ fn a_recipe_can_start_from_the_network_of_another() {
     run.follow(&|| false, &mut |_| {}).unwrap();
     // Nothing had to go, so it is the same network.
     assert_eq!(run.rows()[0].accuracy, trained);
+}
+
+/// Masks and penalties of whichever criterion train in one stage, which then removes channels to its budget.
+#[test]
+fn every_criterion_can_train() {
+    for criterion in farad_train::prune::CRITERIA {
+        let folder = tempfile::tempdir().unwrap();
+        let stages = format!(
+            "images = 64\n[[stage]]\nstage = \"variational\"\nepochs = 1\nrate = [[0, 0.05]]\n\
+             criterion = \"{}\"\nbudget = {{ tiles = 0.8, macs = 0.5, min_keep = 2, macro = \"pessimistic\", fill = true }}\n\
+             absorb = true",
+            criterion.name
+        );
+        let mut run = start(&recipe(folder.path(), &stages), &folder.path().join("c"));
+        let full = run.model().graph().total_cost(&run.model().graph().full_widths());
+        run.follow(&|| false, &mut |_| {}).unwrap();
+        assert!(run.rows()[0].macs * 2 <= full.macs, "{}", criterion.name);
+    }
+}
+
+/// A mask that starts at its equilibrium, in a stage that begins and ends in pieces; then the control, whose weights are
+/// new.
+#[test]
+fn what_a_stage_finds_at_its_start_is_in_the_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let stages = STAGES
+        .replace(
+            "variational = { lambda = 4, delay = 0, images = 256 }",
+            "settings = { lambda = { quantile = 0.4 }, log_variance = \"laplace\", delay = 0, images = 256 }\nabsorb = true",
+        )
+        .replace("stage = \"finetune\"", "stage = \"finetune\"\nfresh = true");
+    let recipe = recipe(folder.path(), &stages);
+    let finish = |file: &str, steps_at_once: u64| loop {
+        let mut run = start(&recipe, &folder.path().join(file));
+        let steps = std::cell::Cell::new(0);
+        let mut count = |event: Event<'_>| {
+            if let Event::Step { .. } = event {
+                steps.set(steps.get() + 1);
+            }
+        };
+        if run.follow(&|| steps.get() == steps_at_once, &mut count).unwrap() {
+            break run;
+        }
+    };
+    // 16 steps to a stage, so that one piece ends where the mask has been put on and nothing has been trained with it.
+    let [whole, parts] = [finish("whole", u64::MAX), finish("parts", 8)];
+    assert_eq!(values(&whole), values(&parts));
+    let last = whole.rows().last().unwrap();
+    // It learns from its new weights, at the widths that pruning left.
+    assert_eq!(last.widths, whole.rows()[3].widths);
+    assert!(last.loss > 0.0 && last.params * 2 <= whole.rows()[1].params);
+    let finetuned = stages.replace("fresh = true", "");
+    let mut other = start(&self::recipe(folder.path(), &finetuned), &folder.path().join("other"));
+    other.follow(&|| false, &mut |_| {}).unwrap();
+    assert_eq!(
+        other.rows()[3],
+        farad_train::Row {
+            seconds: other.rows()[3].seconds,
+            ..whole.rows()[3].clone()
+        }
+    );
+    assert!(other.rows()[4].loss < whole.rows()[4].loss);
 }
 
 /// The int8 network is right about as often as the float one: at most two of 200 images more are wrong.
