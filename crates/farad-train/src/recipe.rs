@@ -2,7 +2,7 @@
 
 use crate::TrainError;
 use crate::batches::Augment;
-use crate::prune::{Budget, Criterion, Settings, criterion};
+use crate::prune::{Budget, Checked, Criterion, Settings, criterion};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -192,7 +192,7 @@ impl Stage {
     ///
     /// # Errors
     /// If there is none of its name, or its settings are not right.
-    pub fn criterion(&self, seed: u64) -> Result<Option<Box<dyn Criterion>>, String> {
+    pub fn criterion(&self, seed: u64) -> Checked<Option<Box<dyn Criterion>>> {
         match (&self.criterion, &self.settings) {
             (Some(name), settings) => {
                 let settings = settings.clone().unwrap_or_default();

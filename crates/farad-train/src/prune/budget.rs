@@ -1,5 +1,6 @@
 //! What a pruned network may cost, and what a network costs in those terms.
 
+use super::Checked;
 use crate::TrainError;
 use crate::graph::{Extent, Graph};
 use farad_hw::MacroSpec;
@@ -63,7 +64,7 @@ impl Budget {
     ///
     /// # Errors
     /// The first problem.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Checked<()> {
         let keys = || UNITS.map(|(key, _)| format!("`{key}`")).join(", ");
         for (limit, (key, _)) in self.limits().into_iter().zip(UNITS) {
             if limit.is_some_and(|part| !(part > 0.0 && part <= 1.0)) {

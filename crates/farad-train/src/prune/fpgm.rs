@@ -1,7 +1,7 @@
 //! Filters that others can stand in for.
 
 use super::magnitude::by_layer;
-use super::settings::must;
+use super::settings::{Checked, must};
 use super::soft::{SOFT_RATE, zero_lowest};
 use super::{Batch, Criterion};
 use crate::Model;
@@ -28,7 +28,7 @@ impl Default for GeometricMedian {
 }
 
 impl Criterion for GeometricMedian {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         must((0.0..1.0).contains(&self.rate), "rate", "from 0 to below 1")
     }
 

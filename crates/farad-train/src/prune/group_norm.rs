@@ -1,7 +1,7 @@
 //! The size of everything that a channel is made of.
 
 use super::magnitude::{add_over_mean, zeros};
-use super::settings::must;
+use super::settings::{Checked, must};
 use super::{Batch, Criterion, Progress};
 use crate::Model;
 use crate::graph::Op;
@@ -28,7 +28,7 @@ impl Default for GroupNorm {
 }
 
 impl Criterion for GroupNorm {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         must(self.rho >= 0.0, "rho", "at least 0")
     }
 

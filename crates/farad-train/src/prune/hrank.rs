@@ -1,7 +1,7 @@
 //! The rank of what a channel shows.
 
 use super::magnitude::zeros;
-use super::settings::must;
+use super::settings::{Checked, must};
 use super::slimming::masked;
 use super::{Batch, Criterion};
 use crate::ops::with_slice;
@@ -29,7 +29,7 @@ impl Default for HighRank {
 }
 
 impl Criterion for HighRank {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         must(self.images > 0, "images", "at least 1")
     }
 

@@ -41,12 +41,12 @@ pub use magnitude::L1Norm;
 pub use oscp::OperationAware;
 pub use plan::plan;
 pub use polarization::Polarization;
-pub use settings::Settings;
+pub use settings::{Checked, Settings};
 pub use shrink::shrink;
 pub use slimming::NetworkSlimming;
 pub use soft::SoftFilter;
 pub use taylor::{Taylor, gate_energy};
-pub use variational::{Divergence, Lambda, LogVariance, VariationalMask};
+pub use variational::{Divergence, Equal, Lambda, Laplace, LogVariance, MacsWeight, VariationalMask};
 pub use vcnnp::Vcnnp;
 
 use crate::Model;
@@ -74,7 +74,7 @@ pub trait Criterion: Send + std::fmt::Debug {
     ///
     /// # Errors
     /// The setting, and what it must be.
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         Ok(())
     }
 
@@ -154,8 +154,8 @@ pub struct Entry {
     /// One line about it, with its source.
     pub about: &'static str,
     /// Makes one with these settings; `seed` is the run's.
-    new: fn(seed: u64, settings: &Settings) -> std::result::Result<Box<dyn Criterion>, String>,
-    complete: fn(&Settings) -> std::result::Result<Settings, String>,
+    new: fn(seed: u64, settings: &Settings) -> Checked<Box<dyn Criterion>>,
+    complete: fn(&Settings) -> Checked<Settings>,
 }
 
 impl Entry {
@@ -175,7 +175,7 @@ impl Entry {
     ///
     /// # Errors
     /// The setting that it does not have, or cannot take.
-    pub fn criterion(&self, seed: u64, settings: &Settings) -> std::result::Result<Box<dyn Criterion>, String> {
+    pub fn criterion(&self, seed: u64, settings: &Settings) -> Checked<Box<dyn Criterion>> {
         (self.new)(seed, settings).map_err(|e| format!("criterion `{}`: {e}", self.name))
     }
 
@@ -183,7 +183,7 @@ impl Entry {
     ///
     /// # Errors
     /// As [`criterion`](Self::criterion).
-    pub fn complete(&self, settings: &Settings) -> std::result::Result<Settings, String> {
+    pub fn complete(&self, settings: &Settings) -> Checked<Settings> {
         (self.complete)(settings)
     }
 }
@@ -243,7 +243,7 @@ pub const CRITERIA: &[Entry] = &[
 ///
 /// # Errors
 /// If there is none: the names that there are.
-pub fn criterion(name: &str) -> std::result::Result<&'static Entry, String> {
+pub fn criterion(name: &str) -> Checked<&'static Entry> {
     let found = CRITERIA.iter().find(|entry| entry.name == name);
     found.ok_or_else(|| {
         let known: Vec<&str> = CRITERIA.iter().map(|c| c.name).collect();

@@ -1,6 +1,6 @@
 //! How likely the activation shuts a channel off.
 
-use super::settings::must;
+use super::settings::{Checked, must};
 use super::variational::{draw, fold, group_weights};
 use super::{Batch, Criterion, Progress};
 use crate::Model;
@@ -55,7 +55,7 @@ fn probability(level: &Tensor) -> Result<Tensor> {
 }
 
 impl Criterion for OperationAware {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         must(self.rho >= 0.0, "rho", "at least 0")?;
         must(self.temperature > 0.0, "temperature", "above 0")
     }

@@ -1,6 +1,6 @@
 //! Scales of batch norm that gather at two ends.
 
-use super::settings::must;
+use super::settings::{Checked, must};
 use super::slimming::{by_scale, masked, scales};
 use super::{Batch, Criterion, Progress};
 use crate::Model;
@@ -28,7 +28,7 @@ impl Default for Polarization {
 }
 
 impl Criterion for Polarization {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         must(self.rho >= 0.0, "rho", "at least 0")?;
         must(self.t >= 0.0, "t", "at least 0")
     }

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 /// Keys of a criterion and their values. What is not there has its default.
 pub type Settings = Map<String, Value>;
 
+/// A result whose error says what is wrong in a recipe.
+pub type Checked<T> = Result<T, String>;
+
 /// All settings of a criterion.
 fn all<C: Serialize>(criterion: &C) -> Settings {
     match serde_json::to_value(criterion) {
@@ -20,7 +23,7 @@ fn all<C: Serialize>(criterion: &C) -> Settings {
 ///
 /// # Errors
 /// The key that it does not have, or cannot take.
-pub(super) fn read<C>(settings: &Settings) -> Result<C, String>
+pub(super) fn read<C>(settings: &Settings) -> Checked<C>
 where
     C: Criterion + Default + Serialize + DeserializeOwned,
 {
@@ -46,7 +49,7 @@ where
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn complete<C>(settings: &Settings) -> Result<Settings, String>
+pub(super) fn complete<C>(settings: &Settings) -> Checked<Settings>
 where
     C: Criterion + Default + Serialize + DeserializeOwned,
 {
@@ -54,7 +57,7 @@ where
 }
 
 /// The error that the setting `key` must be `what`, unless `ok`.
-pub(super) fn must(ok: bool, key: &str, what: &str) -> Result<(), String> {
+pub(super) fn must(ok: bool, key: &str, what: &str) -> Checked<()> {
     if ok {
         Ok(())
     } else {

@@ -1,7 +1,7 @@
 //! Criteria that look at the scales of batch norm.
 
 use super::magnitude::zeros;
-use super::settings::must;
+use super::settings::{Checked, must};
 use super::{Batch, Criterion, Progress};
 use crate::Model;
 use crate::ops::with_slice;
@@ -27,7 +27,7 @@ impl Default for NetworkSlimming {
 }
 
 impl Criterion for NetworkSlimming {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         must(self.rho >= 0.0, "rho", "at least 0")
     }
 

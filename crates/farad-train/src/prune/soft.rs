@@ -1,7 +1,7 @@
 //! Soft filter pruning: what is pruned may come back.
 
 use super::magnitude::by_layer;
-use super::settings::must;
+use super::settings::{Checked, must};
 use super::{Batch, Criterion};
 use crate::Model;
 use crate::graph::Op;
@@ -30,7 +30,7 @@ impl Default for SoftFilter {
 }
 
 impl Criterion for SoftFilter {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         must((0.0..1.0).contains(&self.rate), "rate", "from 0 to below 1")
     }
 

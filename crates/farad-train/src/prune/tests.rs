@@ -1,7 +1,8 @@
 //! Laws that every criterion keeps, on a network small enough to train in a test.
 
 use super::{
-    CRITERIA, Criterion, Divergence, Entry, Lambda, LogVariance, Progress, Settings, VariationalMask, gate_energy,
+    CRITERIA, Criterion, Divergence, Entry, Lambda, LogVariance, MacsWeight, Progress, Settings, VariationalMask,
+    gate_energy,
 };
 use crate::optimizer::{Optimizer, Rule};
 use crate::rng::{Purpose, Rng};
@@ -236,7 +237,7 @@ fn mask(lambda: f64, images: usize) -> VariationalMask {
         lambda: Lambda::Value(lambda),
         divergence: Divergence::Ard,
         images,
-        macs_weight: None,
+        macs_weight: MacsWeight::EQUAL,
         ..VariationalMask::default()
     }
 }
@@ -323,7 +324,7 @@ fn a_mask_can_start_at_its_equilibrium() {
             lambda: Lambda::Quantile { quantile: 0.25 },
             log_variance: LogVariance::LAPLACE,
             divergence,
-            macs_weight: None,
+            macs_weight: MacsWeight::EQUAL,
             ..mask(1.0, 128)
         };
         mask.attach(&mut model, &data).unwrap();

@@ -1,6 +1,6 @@
 //! The variational mask (Fang, 2022): the criterion that Farad is about.
 
-use super::settings::must;
+use super::settings::{Checked, must};
 use super::{Batch, Criterion, Progress, gate_energy};
 use crate::Model;
 use crate::graph::Graph;
@@ -42,9 +42,8 @@ pub struct VariationalMask {
     pub log_variance: LogVariance,
     /// Training images.
     pub images: usize,
-    /// How much of a group's weight comes from its share of the MACs, the rest from its share of the parameters; none
-    /// weighs all groups equally.
-    pub macs_weight: Option<f64>,
+    /// The weight of each group's divergence.
+    pub macs_weight: MacsWeight,
 }
 
 impl Default for VariationalMask {
@@ -56,7 +55,7 @@ impl Default for VariationalMask {
             delay: 1.0,
             log_variance: LogVariance::Value(LEAST_START),
             images: 50_000,
-            macs_weight: Some(0.5),
+            macs_weight: MacsWeight::Part(0.5),
         }
     }
 }
@@ -96,6 +95,29 @@ impl LogVariance {
 pub enum Laplace {
     /// `"laplace"`.
     Laplace,
+}
+
+/// The weight of each group's divergence.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "expected a number, or \"equal\"")]
+pub enum MacsWeight {
+    /// What a channel costs: this part of it is its share of the MACs, the rest its share of the parameters.
+    Part(f64),
+    /// 1 for all.
+    Equal(Equal),
+}
+
+impl MacsWeight {
+    /// 1 for all.
+    pub const EQUAL: Self = Self::Equal(Equal::Equal);
+}
+
+/// The word for [`MacsWeight::Equal`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Equal {
+    /// `"equal"`.
+    Equal,
 }
 
 /// Kullback-Leibler divergence of the mask's distribution from its prior, as a function of log alpha; 0 at infinity.
@@ -181,8 +203,8 @@ impl VariationalMask {
     /// The weight of each group's divergence.
     fn weights(&self, graph: &Graph) -> Vec<f64> {
         match self.macs_weight {
-            Some(macs_weight) => group_weights(graph, macs_weight),
-            None => vec![1.0; graph.groups.len()],
+            MacsWeight::Part(macs_weight) => group_weights(graph, macs_weight),
+            MacsWeight::Equal(_) => vec![1.0; graph.groups.len()],
         }
     }
 }
@@ -258,7 +280,7 @@ pub(super) fn fold(model: &mut Model) -> Result<()> {
 }
 
 impl Criterion for VariationalMask {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         let in_part = |part: f64| 0.0 < part && part < 1.0;
         match self.lambda {
             Lambda::Value(lambda) => must(lambda >= 0.0, "lambda", "at least 0")?,
@@ -270,8 +292,10 @@ impl Criterion for VariationalMask {
         must(self.delay >= 0.0, "delay", "at least 0")?;
         must(self.warm_up >= 0.0, "warm_up", "at least 0")?;
         must(self.images > 0, "images", "at least 1")?;
-        let part = self.macs_weight.is_none_or(|part| (0.0..=1.0).contains(&part));
-        must(part, "macs_weight", "from 0 to 1")
+        match self.macs_weight {
+            MacsWeight::Part(part) => must((0.0..=1.0).contains(&part), "macs_weight", "from 0 to 1"),
+            MacsWeight::Equal(_) => Ok(()),
+        }
     }
 
     fn attach(&mut self, model: &mut Model, batches: &[Batch]) -> Result<()> {

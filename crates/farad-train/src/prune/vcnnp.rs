@@ -1,7 +1,8 @@
 //! The scale of batch norm as a random variable.
 
+use super::settings::Checked;
 use super::slimming::masked;
-use super::variational::{Divergence, Lambda, LogVariance, VariationalMask, mask};
+use super::variational::{Divergence, Lambda, LogVariance, MacsWeight, VariationalMask, mask};
 use super::{Batch, Criterion, Progress};
 use crate::Model;
 use crate::ops::with_slice;
@@ -35,7 +36,7 @@ impl Default for Vcnnp {
                 // The divergence of a precise scale is hundreds of times that of a log-uniform prior.
                 lambda: Lambda::Value(0.1),
                 divergence: Divergence::Vcnnp,
-                macs_weight: None,
+                macs_weight: MacsWeight::EQUAL,
                 ..VariationalMask::default()
             },
         }
@@ -43,7 +44,7 @@ impl Default for Vcnnp {
 }
 
 impl Criterion for Vcnnp {
-    fn check(&self) -> std::result::Result<(), String> {
+    fn check(&self) -> Checked<()> {
         self.mask.check()
     }
 

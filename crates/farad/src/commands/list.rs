@@ -9,7 +9,7 @@ use farad_hw::{adc, models};
 use farad_report::text::{Align, TextTable};
 use farad_report::units::count;
 use farad_train::architecture::BUILT_IN;
-use farad_train::prune::CRITERIA;
+use farad_train::prune::{CRITERIA, Settings};
 use farad_train::{Architecture, Graph};
 
 pub(crate) fn run(args: &ListArgs, terminal: &Terminal) -> Result<Status, Failure> {
@@ -92,9 +92,15 @@ fn architectures() -> Result<TextTable, Failure> {
 }
 
 fn criteria() -> TextTable {
-    let mut table = TextTable::new([("criterion", Align::Left), ("what it is", Align::Left)]);
+    let mut table = TextTable::new([
+        ("criterion", Align::Left),
+        ("what it is", Align::Left),
+        ("settings and their defaults", Align::Left),
+    ]);
     for criterion in CRITERIA {
-        table.row([criterion.name, criterion.about]);
+        let settings = criterion.complete(&Settings::new()).unwrap_or_default();
+        let settings: Vec<String> = settings.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        table.row([criterion.name, criterion.about, &settings.join(", ")]);
     }
     table
 }
