@@ -4,7 +4,11 @@ use crate::TrainError;
 use crate::model::Model;
 use crate::ops::{Moments, with_slice};
 use crate::optimizer::{Average, Optimizer, Slots};
-use candle_core::{DType, Device, Tensor};
+use crate::qat::QatModel;
+use crate::run::Quantised;
+use candle_core::{DType, Device, Tensor, Var};
+use farad_hw::scale::ChargeStats;
+use farad_net::{Preprocess, Quantisation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -32,6 +36,15 @@ pub(crate) struct Position {
     pub(crate) average_updates: u64,
 }
 
+/// What a checkpoint keeps besides the model.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) position: Position,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) average: Average,
+    pub(crate) quantised: Option<Quantised>,
+}
+
 const STATE: &str = "state";
 
 /// Writes `file` so that at every moment either the old one or the new one is there.
@@ -41,6 +54,7 @@ pub(crate) fn write(
     model: &Model,
     optimizer: &Optimizer,
     average: &Average,
+    quantised: Option<&Quantised>,
 ) -> Result<(), TrainError> {
     let error = |problem: String| TrainError::File {
         path: file.to_owned(),
@@ -66,6 +80,24 @@ pub(crate) fn write(
     }
     for (name, values) in &average.values {
         tensors.insert(format!("average/{name}"), vector(values)?);
+    }
+    if let Some(quantised) = quantised {
+        for (name, parameter) in quantised.model.parameters() {
+            tensors.insert(format!("quantised/{name}"), parameter.as_tensor().clone());
+        }
+        let ranges = quantised
+            .model
+            .ranges()
+            .iter()
+            .flat_map(|q| [q.scale, f32::from(q.zero)]);
+        tensors.insert("ranges/of".to_owned(), vector(&ranges.collect::<Vec<_>>())?);
+        for (i, stats) in quantised.charges.iter().enumerate() {
+            let stats: Vec<f64> = stats.iter().flat_map(|s| [s.mean, s.sigma, s.percentile]).collect();
+            tensors.insert(
+                format!("charges/{i}"),
+                Tensor::from_slice(&stats, stats.len(), &Device::Cpu)?,
+            );
+        }
     }
     let position = Position {
         widths: model.graph.widths(),
@@ -94,7 +126,7 @@ pub(crate) fn write(
 }
 
 /// Reads `file` into a model that was newly made for the recipe's network.
-pub(crate) fn read(file: &Path, model: &mut Model) -> Result<(Position, Optimizer, Average), TrainError> {
+pub(crate) fn read(file: &Path, model: &mut Model, preprocess: &Preprocess) -> Result<Kept, TrainError> {
     let error = |problem: String| TrainError::File {
         path: file.to_owned(),
         problem,
@@ -118,6 +150,7 @@ pub(crate) fn read(file: &Path, model: &mut Model) -> Result<(Position, Optimize
         updates: position.average_updates,
         ..Average::default()
     };
+    let (mut integers, mut ranges, mut charges) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
     for (key, tensor) in &tensors {
         let Some((kind, name)) = key.split_once('/') else {
             continue;
@@ -154,8 +187,41 @@ pub(crate) fn read(file: &Path, model: &mut Model) -> Result<(Position, Optimize
             "average" => {
                 average.values.insert(name.to_owned(), values()?);
             }
+            "quantised" => {
+                integers.insert(name.to_owned(), Var::from_tensor(tensor)?);
+            }
+            "ranges" => {
+                ranges = values()?
+                    .chunks_exact(2)
+                    .map(|q| Quantisation {
+                        scale: q[0],
+                        zero: q[1] as u8,
+                    })
+                    .collect();
+            }
+            "charges" => {
+                let layer: usize = name.parse().map_err(|_| error(format!("{key} is no layer")))?;
+                let stats = match tensor.to_vec1::<f64>()?[..] {
+                    [mean, sigma, percentile] => Some(ChargeStats {
+                        mean,
+                        sigma,
+                        percentile,
+                    }),
+                    _ => None,
+                };
+                charges.insert(layer, stats);
+            }
             _ => return Err(error(format!("unknown entry {key}"))),
         }
     }
-    Ok((position, optimizer, average))
+    let quantised = (!ranges.is_empty()).then(|| Quantised {
+        model: QatModel::restore(model.graph.clone(), integers, ranges, preprocess.clone()),
+        charges: charges.into_values().collect(),
+    });
+    Ok(Kept {
+        position,
+        optimizer,
+        average,
+        quantised,
+    })
 }

@@ -1,15 +1,19 @@
 //! How often a network is right.
 
 use crate::batches::Images;
+use crate::qat::{Engines, Forward, network_error, with_engines};
 use crate::{Model, Pass, Precision, Statistics, TrainError, correct};
 use candle_core::Tensor;
 use farad_data::Dataset;
+use farad_net::Network;
 use rayon::prelude::*;
 
 /// Training batches from which the moments are estimated anew before an evaluation.
 const REESTIMATE: usize = 40;
 /// Images of an evaluation batch.
 const EVALUATION: usize = 250;
+/// Images that one thread runs together through the int8 network.
+const TOGETHER: usize = 16;
 
 /// Accuracy on the test images, with batch-norm moments estimated anew: noise of masks, resolution and averaged
 /// weights all make the running ones wrong.
@@ -41,17 +45,20 @@ pub(crate) fn float_accuracy(
     Ok(right as f64 / test.len() as f64)
 }
 
-/// Part of the images that the network gets right in exact integers.
-pub(crate) fn digital_accuracy(network: &farad_net::Network, data: &Dataset) -> Result<f64, farad_net::NetError> {
-    let packed = farad_sim::DigitalNetwork::new(network.mac_layers());
-    let right = (0..data.len())
-        .into_par_iter()
-        .map(|i| {
-            let input = network.quantize_input(data.image(i))?;
-            let logits = network.run(&input, &[i as u32], &mut farad_sim::DigitalEngine(&packed))?;
-            Ok(farad_sim::accuracy(&logits, &data.labels[i..=i]).0)
-        })
-        .collect::<Result<Vec<u64>, farad_net::NetError>>()?;
+/// Part of the images that the int8 network gets right.
+pub(crate) fn integer_accuracy(network: &Network, data: &Dataset, on: Forward<'_>) -> Result<f64, TrainError> {
+    let indices: Vec<u32> = (0..data.len() as u32).collect();
+    let count = |engines: Engines<'_>| {
+        let chunks = indices.par_chunks(TOGETHER).map(|indices| {
+            let (first, last) = (indices[0] as usize, indices[indices.len() - 1] as usize);
+            let image = data.pixels.len() / data.len();
+            let input = network.quantize_input(&data.pixels[first * image..(last + 1) * image])?;
+            let logits = network.run(&input, indices, engines.engine().as_mut())?;
+            Ok(farad_sim::accuracy(&logits, &data.labels[first..=last]).0)
+        });
+        chunks.collect::<Result<Vec<u64>, farad_net::NetError>>()
+    };
+    let right = with_engines(network, on, count)?.map_err(|e| network_error(network.name(), e))?;
     Ok(right.iter().sum::<u64>() as f64 / data.len() as f64)
 }
 

@@ -3,6 +3,7 @@
 use crate::TrainError;
 use crate::batches::Augment;
 use crate::prune::{Budget, Checked, Criterion, Settings, criterion};
+use crate::qat::QatSettings;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -118,6 +119,9 @@ pub struct Stage {
     /// Whether the stage begins with random weights at the widths that there are.
     #[serde(default)]
     pub fresh: bool,
+    /// How the network is quantised, and what it trains on then.
+    #[serde(default)]
+    pub qat: QatSettings,
     /// Learning rate of the masks, times the part of the stage's rate that its highest is of it; Adam.
     #[serde(default = "mask_rate")]
     pub mask_rate: f64,
@@ -139,6 +143,8 @@ pub enum Kind {
     Prune,
     /// Trains what is left.
     Finetune,
+    /// Trains the int8 network, on exact integers or on chips of a macro.
+    Qat,
     /// Writes the network in int8, `network.onnx`.
     Export,
 }
@@ -152,6 +158,7 @@ impl Kind {
             Self::Variational => "variational",
             Self::Prune => "prune",
             Self::Finetune => "finetune",
+            Self::Qat => "qat",
             Self::Export => "export",
         }
     }
@@ -296,6 +303,26 @@ impl Recipe {
                 rising && sane,
                 format!("{at}: `rate` needs rising epochs and rates from 0"),
             );
+            check(
+                stage.stage == Kind::Qat || stage.stage == Kind::Export || stage.qat == QatSettings::default(),
+                format!("{at} does not quantise: no `qat`"),
+            );
+            check(
+                stage.qat.steps_per_chip > 0,
+                format!("{at}: `steps_per_chip` is at least 1"),
+            );
+            if stage.stage == Kind::Qat {
+                check(stage.qat.images > 0, format!("{at} needs `images`"));
+                check(
+                    stage.size.is_none(),
+                    format!("{at} trains at the size of the dataset: no `size`"),
+                );
+                let after = self.stages.get(i + 1).map(|next| next.stage);
+                check(
+                    after.is_none_or(|next| matches!(next, Kind::Qat | Kind::Export)),
+                    format!("{at}: after it only `qat` and `export` can follow, the network is int8 then"),
+                );
+            }
             check(!prunes || stage.budget.is_some(), format!("{at} needs a `budget`"));
             check(
                 !prunes || stage.criterion.is_some(),
@@ -414,6 +441,17 @@ mod tests {
         ] {
             assert!(error.contains(part), "{error}");
         }
+        let error = Recipe::parse(&GOOD.replace(
+            "\"dense\"",
+            "\"qat\"\nqat = { steps_per_chip = 0, images = 0 }\nsize = 8",
+        ))
+        .unwrap_err();
+        for part in ["`steps_per_chip`", "needs `images`", "no `size`"] {
+            assert!(error.contains(part), "{error}");
+        }
+        let dense = &GOOD[GOOD.find("[[stage]]").unwrap()..];
+        let error = Recipe::parse(&format!("{}{dense}", GOOD.replace("\"dense\"", "\"qat\""))).unwrap_err();
+        assert!(error.contains("only `qat` and `export` can follow"), "{error}");
         let error = Recipe::parse(&GOOD.replace("batch", "bach").replace("epochs", "epoch")).unwrap_err();
         assert!(error.contains("epoch"), "{error}");
     }

@@ -1,15 +1,22 @@
 //! Follows a recipe.
 
+mod prune;
+mod qat;
+
+pub(crate) use qat::Quantised;
+
 use crate::batches::{Images, channel_statistics};
-use crate::checkpoint::{self, Position};
-use crate::evaluate::{digital_accuracy, float_accuracy};
+use crate::checkpoint::{self, Kept, Position};
+use crate::evaluate::{float_accuracy, integer_accuracy};
 use crate::optimizer::{Average, Optimizer, Rule};
-use crate::prune::{Batch, Budget, Criterion, Progress, absorb, plan, shrink};
-use crate::qat::{Observer, QatModel};
+use crate::prune::{Batch, Budget, Criterion, Progress};
+use crate::qat::{Forward, target_macro};
 use crate::recipe::{Kind, Recipe, Stage};
 use crate::{Architecture, Graph, Model, Pass, Statistics, TrainError, cross_entropy};
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 use farad_data::Dataset;
+use farad_hw::MacroSpec;
+use farad_net::Preprocess;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -70,8 +77,12 @@ pub struct Run {
     model: Model,
     optimizer: Optimizer,
     average: Average,
+    /// The int8 network, once there is one.
+    quantised: Option<Quantised>,
     position: Position,
     checkpoint: PathBuf,
+    /// The macro of each stage that trains on one.
+    targets: Vec<Option<MacroSpec>>,
     /// The mean and standard deviation of each channel of the training images.
     statistics: (Vec<f32>, Vec<f32>),
 }
@@ -109,10 +120,16 @@ impl Run {
             path: checkpoint.to_owned(),
             problem: e.to_string(),
         })?;
-        let (position, optimizer, average) = if checkpoint.exists() {
-            let mut state = checkpoint::read(checkpoint, &mut model)?;
-            let begun = state.0.stage + usize::from(state.0.step > 0);
-            let before = serde_json::from_str::<Recipe>(&state.0.recipe);
+        let target = |stage: &Stage| {
+            let of = |name| target_macro(name, &stage.qat.overrides());
+            stage.qat.target.as_deref().map(of).transpose()
+        };
+        let targets = recipe.stages.iter().map(target).collect::<Result<_, _>>()?;
+        let statistics = channel_statistics(&train);
+        let kept = if checkpoint.exists() {
+            let mut kept = checkpoint::read(checkpoint, &mut model, &preprocess(&statistics))?;
+            let begun = kept.position.stage + usize::from(kept.position.step > 0);
+            let before = serde_json::from_str::<Recipe>(&kept.position.recipe);
             if !before.is_ok_and(|before| before.until(begun) == recipe.until(begun)) {
                 return Err(TrainError::File {
                     path: checkpoint.to_owned(),
@@ -121,30 +138,34 @@ impl Run {
                         .to_owned(),
                 });
             }
-            state.0.recipe = text;
-            state
+            kept.position.recipe = text;
+            kept
         } else {
             if let Some(from) = &recipe.from {
-                let (_, _, average) = checkpoint::read(Path::new(from), &mut model)?;
-                adopt(&model, &average)?;
+                let kept = checkpoint::read(Path::new(from), &mut model, &preprocess(&statistics))?;
+                adopt(&model.parameters, &kept.average)?;
             }
             let position = Position {
                 recipe: text,
                 ..Position::default()
             };
-            (position, Optimizer::default(), Average::default())
+            Kept {
+                position,
+                ..Kept::default()
+            }
         };
-        let left = recipe.stages.iter().skip(position.stage);
+        let left = recipe.stages.iter().skip(kept.position.stage);
         Budget::check_all(&model.graph, left.filter_map(|stage| stage.budget.as_ref()))?;
-        let statistics = channel_statistics(&train);
         Ok(Self {
             recipe,
             train,
             test,
             model,
-            optimizer,
-            average,
-            position,
+            optimizer: kept.optimizer,
+            average: kept.average,
+            quantised: kept.quantised,
+            position: kept.position,
+            targets,
             checkpoint: checkpoint.to_owned(),
             statistics,
         })
@@ -179,7 +200,7 @@ impl Run {
                     self.export(&stage, &self.checkpoint.with_file_name("network.onnx"), tell)?;
                     true
                 }
-                Kind::Dense | Kind::Variational | Kind::Finetune => self.train(&stage, stop, tell)?,
+                Kind::Dense | Kind::Variational | Kind::Finetune | Kind::Qat => self.train(&stage, stop, tell)?,
             };
             if stage.stage == Kind::Prune {
                 self.position.seconds += began.elapsed().as_secs_f64();
@@ -204,14 +225,13 @@ impl Run {
             &self.model,
             &self.optimizer,
             &self.average,
+            self.quantised.as_ref(),
         )
     }
 
-    fn criterion(&self, stage: &Stage) -> Result<Option<Box<dyn Criterion>>, TrainError> {
-        stage.criterion(self.recipe.seed).map_err(|problem| TrainError::Recipe {
-            file: format!("stage {}", self.position.stage + 1),
-            problem,
-        })
+    /// What trains.
+    fn parameters(&self) -> &BTreeMap<String, Var> {
+        trained(&self.model, self.quantised.as_ref())
     }
 
     fn steps_per_epoch(&self) -> u64 {
@@ -260,6 +280,9 @@ impl Run {
             self.optimizer = Optimizer::default();
             self.average = Average::default();
         }
+        if stage.stage == Kind::Qat && self.position.step == 0 {
+            self.begin_qat(stage)?;
+        }
         let mut order = Vec::new();
         let mut saved = Instant::now();
         let mut began = Instant::now();
@@ -286,6 +309,9 @@ impl Run {
                 }
                 self.shrink_after(stage, criterion.as_deref_mut(), epoch)?;
                 self.position.seconds += began.elapsed().as_secs_f64();
+                if stage.stage == Kind::Qat && step + 1 == steps {
+                    self.end_qat(stage)?;
+                }
                 let loss = self.position.loss_sum / per_epoch as f64;
                 self.position.loss_sum = 0.0;
                 self.measure(stage, epoch, loss, tell)?;
@@ -315,7 +341,7 @@ impl Run {
         let size = stage.size.unwrap_or(self.train.height);
         let images = Self::images(&self.train, &self.statistics);
         let epochs = self.epochs_done();
-        let (x, labels) = images.augmented(indices, recipe.augment, recipe.seed, epochs, size, self.model.device())?;
+        let batch = images.augmented(indices, recipe.augment, recipe.seed, epochs, size, self.model.device())?;
         let epoch = step as f64 / per_epoch as f64;
         let progress = Progress {
             step: u64::from(self.epochs_before()) * per_epoch + step,
@@ -323,8 +349,54 @@ impl Run {
             seed: recipe.seed,
         };
         let mut active = criterion.as_deref_mut().filter(|_| self.position.masked);
-        let masks = match &active {
-            Some(criterion) => criterion.masks(&self.model, indices.len(), progress)?,
+        let (loss, gradients) = match stage.stage {
+            Kind::Qat => self.qat_gradients(stage, &batch, indices, progress)?,
+            _ => self.float_gradients(active.as_deref(), &batch, progress)?,
+        };
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged {
+                stage: stage.stage.as_str().to_owned(),
+                step,
+                loss,
+            });
+        }
+        let parameters = trained(&self.model, self.quantised.as_ref());
+        for (name, gradient) in &gradients {
+            let (rule, rate) = if name.starts_with("mask.") {
+                (Rule::ADAM, stage.mask_rate_at(epoch))
+            } else {
+                let decay = if name.ends_with(".weight") {
+                    self.recipe.weight_decay
+                } else {
+                    0.0
+                };
+                let momentum = self.recipe.momentum;
+                (Rule::Nesterov { momentum, decay }, stage.rate_at(epoch))
+            };
+            self.optimizer
+                .step(name, &parameters[name], gradient, rule, rate as f32)?;
+        }
+        if let Some(criterion) = active.as_mut() {
+            criterion.after_step(&mut self.model)?;
+        }
+        if let Some(decay) = self.recipe.average {
+            let parameters = trained(&self.model, self.quantised.as_ref());
+            self.average.update(parameters, decay)?;
+        }
+        self.position.step += 1;
+        self.position.loss_sum += f64::from(loss);
+        Ok(loss)
+    }
+
+    /// Loss of a batch, and its gradients by parameter.
+    fn float_gradients(
+        &mut self,
+        criterion: Option<&dyn Criterion>,
+        (x, labels): &Batch,
+        progress: Progress,
+    ) -> Result<(f32, BTreeMap<String, Tensor>), TrainError> {
+        let masks = match criterion {
+            Some(criterion) => criterion.masks(&self.model, x.dim(0)?, progress)?,
             None => Vec::new(),
         };
         let pass = Pass {
@@ -332,12 +404,11 @@ impl Run {
                 momentum: NORM_MOMENTUM,
             },
             masks: &masks,
-            precision: recipe.precision.into(),
+            precision: self.recipe.precision.into(),
         };
-        let logits = self.model.forward(&x, pass)?;
-        let mut loss = cross_entropy(&logits, &labels, recipe.label_smoothing)?;
-        if let Some(penalty) = active
-            .as_ref()
+        let logits = self.model.forward(x, pass)?;
+        let mut loss = cross_entropy(&logits, labels, self.recipe.label_smoothing)?;
+        if let Some(penalty) = criterion
             .map(|c| c.penalty(&self.model, progress))
             .transpose()?
             .flatten()
@@ -345,100 +416,16 @@ impl Run {
             loss = (loss + penalty)?;
         }
         let value = loss.to_scalar::<f32>()?;
-        if !value.is_finite() {
-            return Err(TrainError::Diverged {
-                stage: stage.stage.as_str().to_owned(),
-                step,
-                loss: value,
-            });
-        }
-        let mut gradients = loss.backward()?;
-        for (name, parameter) in &self.model.parameters {
-            let Some(gradient) = gradients.remove(parameter) else {
-                continue;
-            };
-            let (rule, rate) = if name.starts_with("mask.") {
-                (Rule::ADAM, stage.mask_rate_at(epoch))
-            } else {
-                let decay = if name.ends_with(".weight") {
-                    recipe.weight_decay
-                } else {
-                    0.0
-                };
-                let momentum = recipe.momentum;
-                (Rule::Nesterov { momentum, decay }, stage.rate_at(epoch))
-            };
-            self.optimizer.step(name, parameter, &gradient, rule, rate as f32)?;
-        }
-        if let Some(criterion) = active.as_mut() {
-            criterion.after_step(&mut self.model)?;
-        }
-        if let Some(decay) = recipe.average {
-            self.average.update(&self.model.parameters, decay)?;
-        }
-        self.position.step += 1;
-        self.position.loss_sum += f64::from(value);
-        Ok(value)
-    }
-
-    /// What a pruning stage removes after `epoch` epochs.
-    fn shrink_after(
-        &mut self,
-        stage: &Stage,
-        criterion: Option<&mut (dyn Criterion + 'static)>,
-        epoch: u32,
-    ) -> Result<(), TrainError> {
-        let (Some(criterion), Some(budget), true) = (criterion, &stage.budget, self.position.masked) else {
-            return Ok(());
-        };
-        let (from, until, threshold) = match stage.shrink {
-            Some(shrink) => (shrink.from, shrink.until, shrink.threshold),
-            None => (stage.epochs, stage.epochs, 0.0),
-        };
-        if epoch < from {
-            return Ok(());
-        }
-        let batches = self.calibration()?;
-        let scores = criterion.score(&mut self.model, &batches)?;
-        let mut keep = plan(&self.model.graph, &scores, criterion.cost_power(), budget)?;
-        if epoch < until {
-            // Only what is noise already; the others get more time. A score is 1 / alpha.
-            let limit = (-threshold).exp();
-            for (keep, scores) in keep.iter_mut().zip(&scores) {
-                keep.extend((0..scores.len()).filter(|&c| scores[c] > limit));
-                keep.sort_unstable();
-                keep.dedup();
+        let mut gradients = BTreeMap::new();
+        if value.is_finite() {
+            let mut of = loss.backward()?;
+            for (name, parameter) in &self.model.parameters {
+                if let Some(gradient) = of.remove(parameter) {
+                    gradients.insert(name.clone(), gradient);
+                }
             }
         }
-        self.remove(stage, &keep, &batches)?;
-        if epoch >= until || budget.holds(&self.model.graph, &self.model.graph.widths())? {
-            criterion.detach(&mut self.model)?;
-            self.optimizer.slots.retain(|name, _| !name.starts_with("mask."));
-            // Averages of another parametrisation.
-            self.average = Average::default();
-            self.position.masked = false;
-        }
-        Ok(())
-    }
-
-    fn prune(&mut self, stage: &Stage) -> Result<(), TrainError> {
-        let (Some(mut criterion), Some(budget)) = (self.criterion(stage)?, &stage.budget) else {
-            return Ok(());
-        };
-        let batches = self.calibration()?;
-        criterion.attach(&mut self.model, &batches)?;
-        let scores = criterion.score(&mut self.model, &batches)?;
-        let keep = plan(&self.model.graph, &scores, criterion.cost_power(), budget)?;
-        self.remove(stage, &keep, &batches)?;
-        Ok(criterion.detach(&mut self.model)?)
-    }
-
-    /// Removes all channels that are not in `keep`.
-    fn remove(&mut self, stage: &Stage, keep: &[Vec<usize>], batches: &[Batch]) -> Result<(), TrainError> {
-        if stage.absorb {
-            absorb(&mut self.model, &mut self.average, keep, batches)?;
-        }
-        Ok(shrink(&mut self.model, &mut self.optimizer, &mut self.average, keep)?)
+        Ok((value, gradients))
     }
 
     /// Writes the int8 network, and measures it in exact integers.
@@ -447,23 +434,16 @@ impl Run {
             path: file.to_owned(),
             problem,
         };
-        adopt(&self.model, &self.average)?;
-        self.average = Average::default();
-        // For the moments.
-        self.evaluate()?;
-        let batches = self.calibration()?;
-        let preprocess = farad_net::Preprocess {
-            pixel_max: 255.0,
-            mean: self.statistics.0.clone(),
-            std: self.statistics.1.clone(),
-        };
         let metadata = [
             ("farad.dataset", self.train.name.clone()),
             ("farad.recipe", self.position.recipe.clone()),
         ];
-        let onnx = QatModel::new(&mut self.model, &batches, &preprocess, Observer::default())?.export(&metadata)?;
+        let onnx = match &self.quantised {
+            Some(quantised) => quantised.model.export(&metadata)?,
+            None => self.quantise(stage)?.export(&metadata)?,
+        };
         let network = farad_net::Network::parse(&self.model.graph.name, &onnx).map_err(|e| error(e.to_string()))?;
-        let accuracy = digital_accuracy(&network, &self.test).map_err(|e| error(e.to_string()))?;
+        let accuracy = integer_accuracy(&network, &self.test, Forward::Exact)?;
         std::fs::write(file, onnx).map_err(|e| error(e.to_string()))?;
         self.record(stage, 0, 0.0, accuracy, tell);
         Ok(())
@@ -488,7 +468,10 @@ impl Run {
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), TrainError> {
         let own = self.exchange_average()?;
-        let accuracy = self.evaluate();
+        let accuracy = match &self.quantised {
+            Some(quantised) => self.evaluate_quantised(quantised),
+            None => self.evaluate(),
+        };
         if let Some(own) = own {
             self.restore(&own)?;
         }
@@ -521,15 +504,15 @@ impl Run {
             return Ok(None);
         }
         let mut own = BTreeMap::new();
-        for (name, parameter) in &self.model.parameters {
+        for (name, parameter) in self.parameters() {
             own.insert(name.clone(), parameter.as_tensor().copy()?);
         }
-        adopt(&self.model, &self.average)?;
+        adopt(self.parameters(), &self.average)?;
         Ok(Some(own))
     }
 
     fn restore(&self, own: &BTreeMap<String, Tensor>) -> Result<(), TrainError> {
-        for (name, parameter) in &self.model.parameters {
+        for (name, parameter) in self.parameters() {
             if let Some(value) = own.get(name) {
                 parameter.set(value)?;
             }
@@ -552,14 +535,28 @@ impl Run {
     }
 }
 
-/// Gives the model the averaged weights.
-fn adopt(model: &Model, average: &Average) -> Result<(), TrainError> {
-    for (name, parameter) in &model.parameters {
+/// The parameters that train: those of the int8 network, once there is one.
+fn trained<'a>(model: &'a Model, quantised: Option<&'a Quantised>) -> &'a BTreeMap<String, Var> {
+    quantised.map_or(&model.parameters, |quantised| quantised.model.parameters())
+}
+
+/// Gives parameters their averages.
+fn adopt(parameters: &BTreeMap<String, Var>, average: &Average) -> Result<(), TrainError> {
+    for (name, parameter) in parameters {
         if let Some(values) = average.values.get(name) {
             parameter.set(&Tensor::from_slice(values, parameter.dims(), parameter.device())?)?;
         }
     }
     Ok(())
+}
+
+/// How the images of batches are made of pixels.
+fn preprocess((mean, std): &(Vec<f32>, Vec<f32>)) -> Preprocess {
+    Preprocess {
+        pixel_max: 255.0,
+        mean: mean.clone(),
+        std: std.clone(),
+    }
 }
 
 /// The first images of `data`.

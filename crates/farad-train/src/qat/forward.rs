@@ -4,7 +4,7 @@ use super::integer::IntegerLayer;
 use crate::TrainError;
 use crate::graph::Graph;
 use farad_hw::MacroSpec;
-use farad_hw::adc::Range;
+use farad_hw::scale::ChargeStats;
 use farad_net::{Activations, MacEngine, MacLayer, Network, Quantisation};
 use farad_sim::{Chip, DigitalEngine, DigitalNetwork, EngineKind, Isa, Simulator};
 use rayon::prelude::*;
@@ -20,26 +20,15 @@ pub enum Forward<'a> {
     Exact,
     /// A chip of a macro.
     Macro {
-        /// The macro; its ADC range must not follow the data.
+        /// The macro.
         spec: &'a MacroSpec,
+        /// By layer, where its ADC range follows the data: [`QatModel::charges`](super::QatModel::charges).
+        charges: &'a [Option<ChargeStats>],
         /// Number of the chip: whose static errors. Training takes another one every few steps.
         chip: u32,
         /// Of the temporal noise. Noise belongs to seed, place and image, so training takes another one every step.
         seed: u64,
     },
-}
-
-/// The bundled macro `name`, to train with.
-///
-/// # Errors
-/// If there is none, or its ADC range follows the data: only a whole run sets such a range.
-pub fn bundled_macro(name: &str) -> Result<MacroSpec, TrainError> {
-    let Some(model) = farad_hw::models::find(name) else {
-        return Err(macro_error(name, "no bundled macro has this name"));
-    };
-    let spec = model.spec(&[]).map_err(|e| macro_error(name, e))?;
-    check_range(&spec)?;
-    Ok(spec)
 }
 
 /// The bundled macro `name`, or else the file, with `set` laid over it (`key = value`, as [`farad_hw::schema::parse`] takes it).
@@ -55,17 +44,7 @@ pub fn target_macro(name: &str, set: &[(String, String)]) -> Result<MacroSpec, T
     farad_hw::schema::parse(name, &text, set).map_err(|e| macro_error(name, e))
 }
 
-fn check_range(spec: &MacroSpec) -> Result<(), TrainError> {
-    match spec.adc.range {
-        Range::Full => Ok(()),
-        _ => Err(macro_error(
-            &spec.name,
-            "its ADC range follows the data, and training knows the full range only (`adc.range = \"full\"`)",
-        )),
-    }
-}
-
-pub(super) fn macro_error(name: &str, problem: impl ToString) -> TrainError {
+pub(crate) fn macro_error(name: &str, problem: impl ToString) -> TrainError {
     TrainError::Macro {
         name: name.to_owned(),
         problem: problem.to_string(),
@@ -148,7 +127,7 @@ impl Integers {
     }
 }
 
-pub(super) fn network_error(name: &str, problem: impl ToString) -> TrainError {
+pub(crate) fn network_error(name: &str, problem: impl ToString) -> TrainError {
     TrainError::Data {
         name: name.to_owned(),
         problem: format!("its int8 network: {}", problem.to_string()),
@@ -175,13 +154,13 @@ fn joined(parts: Vec<Trace>, nodes: usize) -> Trace {
 
 /// What makes an engine for every thread.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Engines<'a> {
+pub(crate) enum Engines<'a> {
     Exact(&'a DigitalNetwork),
     Chip(&'a Chip<'a>),
 }
 
 impl Engines<'_> {
-    pub(super) fn engine(&self) -> Box<dyn MacEngine + '_> {
+    pub(crate) fn engine(&self) -> Box<dyn MacEngine + '_> {
         match self {
             Self::Exact(network) => Box::new(DigitalEngine(network)),
             Self::Chip(chip) => Box::new(chip.session()),
@@ -193,7 +172,7 @@ impl Engines<'_> {
 ///
 /// # Errors
 /// If the network cannot be put on the macro.
-pub(super) fn with_engines<T>(
+pub(crate) fn with_engines<T>(
     network: &Network,
     forward: Forward<'_>,
     f: impl FnOnce(Engines<'_>) -> T,
@@ -201,10 +180,14 @@ pub(super) fn with_engines<T>(
     let layers = network.mac_layers();
     match forward {
         Forward::Exact => Ok(f(Engines::Exact(&DigitalNetwork::new(layers)))),
-        Forward::Macro { spec, chip, seed } => {
-            check_range(spec)?;
+        Forward::Macro {
+            spec,
+            charges,
+            chip,
+            seed,
+        } => {
             let mapping = farad_map::map(spec, layers).map_err(|e| macro_error(&spec.name, e))?;
-            let simulator = Simulator::new(spec, layers, &mapping, &vec![None; layers.len()], seed);
+            let simulator = Simulator::new(spec, layers, &mapping, charges, seed);
             let chip = simulator.chip(EngineKind::Fast(Isa::detect()), chip);
             Ok(f(Engines::Chip(&chip)))
         }

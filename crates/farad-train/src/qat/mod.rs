@@ -18,9 +18,12 @@ mod integer;
 mod model;
 mod observe;
 mod recalibrate;
+mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use forward::{Forward, bundled_macro, target_macro};
+pub(crate) use forward::{Engines, network_error, with_engines};
+pub use forward::{Forward, target_macro};
 pub use model::{Gradients, QatModel};
 pub use observe::Observer;
+pub use settings::QatSettings;

@@ -3,7 +3,7 @@
 use super::backward::Backward;
 use super::export::encode;
 use super::fold::fold;
-use super::forward::{Forward, Integers, Trace, network_error};
+use super::forward::{Forward, Integers, Trace, macro_error, network_error};
 use super::integer::IntegerLayer;
 use super::observe::{Observer, code, ranges};
 use crate::graph::{Graph, Op};
@@ -12,6 +12,8 @@ use crate::ops::{correct, cross_entropy, with_slice};
 use crate::prune::Batch;
 use crate::{Precision, TrainError};
 use candle_core::{Device, Tensor, Var};
+use farad_hw::MacroSpec;
+use farad_hw::scale::ChargeStats;
 use farad_net::{Network, Preprocess, Quantisation};
 use std::collections::BTreeMap;
 
@@ -58,6 +60,26 @@ impl QatModel {
         })
     }
 
+    /// What was kept of a network.
+    pub(crate) fn restore(
+        graph: Graph,
+        parameters: BTreeMap<String, Var>,
+        ranges: Vec<Quantisation>,
+        preprocess: Preprocess,
+    ) -> Self {
+        Self {
+            graph,
+            parameters,
+            ranges,
+            preprocess,
+        }
+    }
+
+    /// How the output of each node is stored.
+    pub(crate) fn ranges(&self) -> &[Quantisation] {
+        &self.ranges
+    }
+
     /// The network without its parameters.
     #[must_use]
     pub fn graph(&self) -> &Graph {
@@ -99,6 +121,14 @@ impl QatModel {
         self.graph.nodes.iter().map(layer).collect()
     }
 
+    /// The int8 network.
+    ///
+    /// # Errors
+    /// If a parameter is no number.
+    pub fn network(&self) -> Result<Network, TrainError> {
+        Ok(self.integers()?.network)
+    }
+
     pub(super) fn integers(&self) -> Result<Integers, TrainError> {
         let layers = self.layers()?;
         let file = self.encoded(&layers, &[])?;
@@ -138,6 +168,18 @@ impl QatModel {
 
     fn classes(&self) -> usize {
         self.graph.channels(self.graph.nodes.len() - 1)
+    }
+
+    /// What the charges of each layer are like on the images `x` `[n][h][w][c]`, for a macro whose ADC range follows them.
+    ///
+    /// # Errors
+    /// If the images do not fit the network, or the network does not fit the macro.
+    pub fn charges(&self, x: &Tensor, spec: &MacroSpec) -> Result<Vec<Option<ChargeStats>>, TrainError> {
+        let network = self.network()?;
+        let mapping = farad_map::map(spec, network.mac_layers()).map_err(|e| macro_error(&spec.name, e))?;
+        let images: Vec<u32> = (0..x.dim(0)? as u32).collect();
+        farad_sim::charge_statistics(spec, &network, &mapping, &self.input(x)?, &images)
+            .map_err(|e| network_error(&self.graph.name, e))
     }
 
     /// The loss of a batch, images of these numbers in their dataset, and its gradients, straight through the rounding.

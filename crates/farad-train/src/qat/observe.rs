@@ -6,6 +6,7 @@ use crate::ops::with_slice;
 use crate::prune::Batch;
 use crate::{Precision, TrainError};
 use farad_net::{Preprocess, Quantisation};
+use serde::{Deserialize, Serialize};
 
 /// Values of each tensor that a search for its range looks at.
 const SAMPLES: usize = 1 << 16;
@@ -13,7 +14,8 @@ const SAMPLES: usize = 1 << 16;
 const RATIOS: std::ops::RangeInclusive<u32> = 1..=80;
 
 /// How the range of a tensor follows from its values.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Observer {
     /// Least and largest value of a batch, averaged over batches with this weight of the past (0.99 is usual).
     MinMax {

@@ -1,9 +1,10 @@
 //! What the macro does to every channel, taken out again.
 //!
-//! A macro's accumulators differ from the exact ones in mean and spread, channel by channel: its gain and offset, the
-//! curvature of the charge sharing, the rounding of the ADC. Both are measured on calibration images over several chips
-//! and moved into weights and biases, as batch norm is re-estimated after a change of the layer before it (Jin et al.,
-//! "PIM-QAT: neural network quantization for processing-in-memory systems", 2022).
+//! A macro's accumulators differ from the exact ones, channel by channel: its gain and offset, the curvature of the charge
+//! sharing, the rounding of the ADC. The straight line that leads from what the macro gives to the exact values with the
+//! least squared error is measured on calibration images over several chips, and moved into weights and biases, as batch
+//! norm is re-estimated after a change of the layer before it (Jin et al., "PIM-QAT: neural network quantization for
+//! processing-in-memory systems", 2022).
 
 use super::QatModel;
 use super::forward::{Engines, Forward, with_engines};
@@ -22,6 +23,7 @@ struct Sums {
     count: i128,
     exact: [i128; 2],
     seen: [i128; 2],
+    product: i128,
 }
 
 impl Sums {
@@ -30,6 +32,7 @@ impl Sums {
         self.count += 1;
         self.exact = [self.exact[0] + exact, self.exact[1] + exact * exact];
         self.seen = [self.seen[0] + seen, self.seen[1] + seen * seen];
+        self.product += exact * seen;
     }
 
     fn merge(&mut self, other: &Self) {
@@ -38,24 +41,22 @@ impl Sums {
             self.exact[k] += other.exact[k];
             self.seen[k] += other.seen[k];
         }
+        self.product += other.product;
     }
 
-    /// Factor and offset, in accumulator steps, that give what was seen the mean and the spread of the exact values.
+    /// Factor and offset, in accumulator steps: `exact = factor seen + offset` with the least squared error.
     fn correction(&self) -> (f64, f64) {
-        let n = self.count.max(1) as f64;
-        let moments = |[sum, squares]: [i128; 2]| {
-            // n^2 times the variance is an integer, too.
-            let spread = (self.count * squares - sum * sum).max(0) as f64;
-            (sum as f64 / n, spread.sqrt() / n)
+        let n = self.count.max(1);
+        // n^2 times variance and covariance are integers, too.
+        let variance = n * self.seen[1] - self.seen[0] * self.seen[0];
+        let covariance = n * self.product - self.exact[0] * self.seen[0];
+        // A channel that says nothing, or the contrary, has no gain.
+        let factor = match variance > 0 && covariance > 0 {
+            true => covariance as f64 / variance as f64,
+            false => 1.0,
         };
-        let ((exact_mean, exact_spread), (mean, spread)) = (moments(self.exact), moments(self.seen));
-        // A channel that says nothing, on either side, has no gain.
-        let factor = if spread > 0.0 && exact_spread > 0.0 {
-            exact_spread / spread
-        } else {
-            1.0
-        };
-        (factor, exact_mean - factor * mean)
+        let mean = |sum: i128| sum as f64 / n as f64;
+        (factor, mean(self.exact[0]) - factor * mean(self.seen[0]))
     }
 }
 
@@ -80,8 +81,8 @@ impl MacEngine for Compare<'_> {
 }
 
 impl QatModel {
-    /// Corrects weights and biases so that every channel has, on the mean of `chips` of the macro and over the images `x`
-    /// `[n][h][w][c]`, the mean and the spread of exact arithmetic. `seed` is the temporal noise's.
+    /// Corrects weights and biases so that every channel is as close as a straight line can bring it to exact arithmetic,
+    /// over `chips` of the macro and the images `x` `[n][h][w][c]`. `seed` is the temporal noise's.
     ///
     /// # Errors
     /// If the images do not fit the network, or the network does not fit the macro.
@@ -103,6 +104,7 @@ impl QatModel {
         let input = self.input(x)?;
         let images: Vec<u32> = (0..x.dim(0)? as u32).collect();
         let len = input.len() / images.len().max(1);
+        let charges = &self.charges(x, spec)?;
         let mut sums = none.clone();
         for chip in chips {
             let compare = |engines: Engines<'_>| {
@@ -116,7 +118,13 @@ impl QatModel {
                 });
                 per_image.collect::<Result<Vec<_>, _>>()
             };
-            let of_images = with_engines(network, Forward::Macro { spec, chip, seed }, compare)?
+            let forward = Forward::Macro {
+                spec,
+                charges,
+                chip,
+                seed,
+            };
+            let of_images = with_engines(network, forward, compare)?
                 .map_err(|e| super::forward::network_error(&self.graph.name, e))?;
             for image in of_images {
                 for (sums, image) in sums.iter_mut().flatten().zip(image.iter().flatten()) {
@@ -166,6 +174,12 @@ mod tests {
         (-50..100).for_each(|exact| sums.add(exact, 2 * exact + 3));
         let (factor, offset) = sums.correction();
         assert!((factor - 0.5).abs() < 1e-12 && (offset + 1.5).abs() < 1e-12);
+        // Noise as large as the signal halves what can be told from it.
+        let mut noisy = Sums::default();
+        for (exact, seen) in [(-1, -2), (-1, 0), (1, 0), (1, 2)] {
+            noisy.add(exact, seen);
+        }
+        assert_eq!(noisy.correction(), (0.5, 0.0));
         let mut silent = Sums::default();
         silent.add(5, 7);
         assert_eq!(silent.correction(), (1.0, -2.0));

@@ -1,6 +1,6 @@
 //! The laws of quantisation-aware training, on a network with every operator.
 
-use super::forward::{Forward, Integers, Trace, bundled_macro};
+use super::forward::{Forward, Integers, Trace, target_macro};
 use super::observe::real;
 use super::{Observer, QatModel};
 use crate::architecture::Architecture;
@@ -349,9 +349,11 @@ fn the_file_is_the_network_that_was_trained() {
 fn an_ideal_macro_is_exact_and_a_real_one_is_a_chip() {
     let qat = quantised(Observer::Mse);
     let logits = |spec: &str, chip, seed| {
-        let spec = bundled_macro(spec).unwrap();
+        let spec = target_macro(spec, &[]).unwrap();
+        let charges = qat.charges(&batch(1).0, &spec).unwrap();
         let forward = Forward::Macro {
             spec: &spec,
+            charges: &charges,
             chip,
             seed,
         };
@@ -362,23 +364,24 @@ fn an_ideal_macro_is_exact_and_a_real_one_is_a_chip() {
     assert_eq!(first, logits("pessimistic", 0, 0));
     assert_ne!(first, logits("pessimistic", 1, 0));
     assert_ne!(first, logits("pessimistic", 0, 1));
-    assert!(matches!(
-        bundled_macro("ncku-charge-redistribution"),
-        Err(TrainError::Macro { .. })
-    ));
-    assert!(matches!(bundled_macro("none"), Err(TrainError::Macro { .. })));
+    // Its ADC range follows the charges.
+    let target = logits("ncku-charge-redistribution", 0, 0);
+    assert!(target != logits("ncku-charge-redistribution", 1, 0));
+    assert!(matches!(target_macro("none", &[]), Err(TrainError::Macro { .. })));
 }
 
 #[test]
 fn training_lowers_the_loss_on_integers_and_on_chips() {
-    let spec = bundled_macro("pessimistic").unwrap();
+    let spec = target_macro("pessimistic", &[]).unwrap();
     for on_macro in [false, true] {
         let qat = quantised(Observer::Mse);
+        let charges = qat.charges(&batch(1).0, &spec).unwrap();
         let mut losses = Vec::new();
         for step in 0..12u32 {
             let forward = match on_macro {
                 true => Forward::Macro {
                     spec: &spec,
+                    charges: &charges,
                     chip: step / 3,
                     seed: u64::from(step),
                 },
@@ -402,13 +405,15 @@ fn training_lowers_the_loss_on_integers_and_on_chips() {
 /// The error against exact arithmetic, mean over images and chips.
 #[test]
 fn recalibration_brings_chips_closer_to_exact_arithmetic() {
-    let spec = bundled_macro("pessimistic").unwrap();
+    let spec = target_macro("pessimistic", &[]).unwrap();
     let mut qat = quantised(Observer::Mse);
     let truth = exact(&qat).1.logits;
     let error = |qat: &QatModel| {
+        let charges = qat.charges(&batch(1).0, &spec).unwrap();
         let of_chip = |chip| {
             let forward = Forward::Macro {
                 spec: &spec,
+                charges: &charges,
                 chip,
                 seed: 5,
             };

@@ -153,6 +153,13 @@ fn what_cannot_be_done_is_said() {
     let error = Run::new(greedy, bars("train", 256), bars("test", 200), &elsewhere).unwrap_err();
     assert!(error.to_string().contains("budget cannot be met"), "{error}");
 
+    // What has not begun may still change.
+    assert!(
+        !start(&recipe(folder.path(), &STAGES.replace("[2, 0.0]", "[2, 0.01]")), &checkpoint)
+            .rows()
+            .is_empty()
+    );
+
     std::fs::write(&checkpoint, b"half a file").unwrap();
     let error = refuse(recipe(folder.path(), STAGES));
     assert!(error.to_string().contains("no checkpoint of Farad"), "{error}");
@@ -272,4 +279,59 @@ fn the_exported_network_runs() {
         network.mac_layers().iter().map(|l| l.weights.len()).sum::<usize>(),
         weights
     );
+}
+
+const DENSE: &str = "[[stage]]\nstage = \"dense\"\nepochs = 3\nrate = [[0, 0.05], [3, 0.0]]\n";
+
+/// A stage on a macro whose converter has few bits.
+fn qat(rate: &str, settings: &str) -> String {
+    format!(
+        "[[stage]]\nstage = \"qat\"\nepochs = 6\nrate = {rate}\nqat = {{ macro = \"ncku-charge-redistribution\", \
+         set = {{ adc.bits = 2, adc.skip_bits = 0 }}, steps_per_chip = 3, images = 16, {settings} }}\n[[stage]]\nstage = \"export\"\n"
+    )
+}
+
+/// Training on chips makes up for much of what a coarse converter costs, on a chip that it has not seen.
+#[test]
+fn training_on_chips_helps_on_another_chip() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = folder.path().join("dense");
+    start(&recipe(folder.path(), DENSE), &dense)
+        .follow(&|| false, &mut |_| {})
+        .unwrap();
+    let accuracy = |name: &str, stages: &str| {
+        let mut recipe = recipe(folder.path(), stages);
+        recipe.from = Some(dense.display().to_string());
+        let mut run = start(&recipe, &folder.path().join(name));
+        run.follow(&|| false, &mut |_| {}).unwrap();
+        run.rows()[5].clone()
+    };
+    let plain = accuracy("plain", &qat("[[0, 0.0]]", "recalibrate_chips = 0"));
+    let trained = accuracy("trained", &qat("[[0, 0.02], [6, 0.0]]", "recalibrate_chips = 2"));
+    assert!(trained.accuracy > plain.accuracy + 0.05, "{plain:?} {trained:?}");
+}
+
+#[test]
+fn a_stopped_run_on_chips_ends_with_the_same_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let stages = format!("{DENSE}{}", qat("[[0, 0.02], [6, 0.0]]", "recalibrate_chips = 2"));
+    let recipe = recipe(folder.path(), &stages);
+    let [whole, parts] = ["whole", "parts"].map(|name| {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        folder.path().join(name).join("checkpoint")
+    });
+    start(&recipe, &whole).follow(&|| false, &mut |_| {}).unwrap();
+    let mut restarts = 0;
+    loop {
+        let steps = std::cell::Cell::new(0);
+        let mut count = |event: Event<'_>| steps.set(steps.get() + u32::from(matches!(event, Event::Step { .. })));
+        if start(&recipe, &parts).follow(&|| steps.get() == 7, &mut count).unwrap() {
+            break;
+        }
+        restarts += 1;
+    }
+    // 72 steps in all.
+    assert_eq!(restarts, 10);
+    let network = |checkpoint: &Path| std::fs::read(checkpoint.with_file_name("network.onnx")).unwrap();
+    assert_eq!(network(&whole), network(&parts));
 }
