@@ -155,9 +155,12 @@ fn what_cannot_be_done_is_said() {
 
     // What has not begun may still change.
     assert!(
-        !start(&recipe(folder.path(), &STAGES.replace("[2, 0.0]", "[2, 0.01]")), &checkpoint)
-            .rows()
-            .is_empty()
+        !start(
+            &recipe(folder.path(), &STAGES.replace("[2, 0.0]", "[2, 0.01]")),
+            &checkpoint
+        )
+        .rows()
+        .is_empty()
     );
 
     std::fs::write(&checkpoint, b"half a file").unwrap();
