@@ -8,6 +8,8 @@
 //! The *charge quantum* is `1 / quanta_per_unit` of the charge that one LSB-weighted cell adds when its product is one. The ADC's input
 //! axis is [`farad_core::axis`].
 
+pub(crate) mod circuit;
+
 use crate::adc::staircase;
 use crate::encoding::{Column, columns};
 use crate::scale::Scale;
@@ -167,18 +169,23 @@ impl Lowering<'_> {
         }
     }
 
-    /// Relative charge error of each used cell of a physical column, and the column's gain from the spread of its total capacitance.
-    fn column_cells(&self, column: u32) -> (Vec<f64>, f64) {
-        let sigma = self.spec.cell_sigma();
+    /// Relative error of each connected cell's capacitor in a physical column.
+    fn cell_errors(&self, column: u32) -> Vec<f64> {
+        let (sigma, connected) = (self.spec.cell_sigma(), self.scale.rows_connected);
         if sigma == 0.0 {
-            return (vec![0.0; self.site.rows], 1.0);
+            return vec![0.0; connected];
         }
         let mut draws = self.normals(Domain::Cell, column, 0);
-        let connected = self.scale.rows_connected;
-        let errors: Vec<f64> = (0..connected).map(|_| sigma * draws.next_sigmas()).collect();
+        (0..connected).map(|_| sigma * draws.next_sigmas()).collect()
+    }
+
+    /// Relative charge error of each used cell of a physical column, and the column's gain from the spread of its total capacitance.
+    fn column_cells(&self, column: u32) -> (Vec<f64>, f64) {
+        let mut errors = self.cell_errors(column);
         let load = 1.0 + self.scale.parasitic_ratio;
-        let gain = load / (load + errors.iter().sum::<f64>() / connected as f64);
-        (errors[..self.site.rows].to_vec(), gain)
+        let gain = load / (load + errors.iter().sum::<f64>() / errors.len() as f64);
+        errors.truncate(self.site.rows);
+        (errors, gain)
     }
 
     /// Gain of each row's driver.
@@ -192,18 +199,26 @@ impl Lowering<'_> {
             .collect()
     }
 
+    /// Weighting capacitor of each column of an output with its error and its switch's parasitic, in units of the LSB column's.
+    fn segments(&self, first_column: u32) -> Vec<f64> {
+        let WeightCombine::BinaryCap {
+            mismatch_pct,
+            switch_parasitic,
+        } = self.spec.weight.combine
+        else {
+            return Vec::new();
+        };
+        let mut draws = self.normals(Domain::Combiner, first_column, 0);
+        let weigh = |c: &Column, z: f64| c.weight + mismatch_pct / 100.0 * c.weight.sqrt() * z + switch_parasitic;
+        self.layout.iter().map(|c| weigh(c, draws.next_sigmas())).collect()
+    }
+
     /// What each column (and row, for a ladder) of an output weighs on the merged plate, in units of the LSB column.
     fn analog_weights(&self, first_column: u32, row: usize) -> Vec<f64> {
         match self.spec.weight.combine {
             WeightCombine::Digital => vec![1.0; self.layout.len()],
-            WeightCombine::BinaryCap {
-                mismatch_pct,
-                switch_parasitic,
-            } => {
-                let mut draws = self.normals(Domain::Combiner, first_column, 0);
-                let weigh =
-                    |c: &Column, z: f64| c.weight + mismatch_pct / 100.0 * c.weight.sqrt() * z + switch_parasitic;
-                let actual: Vec<f64> = self.layout.iter().map(|c| weigh(c, draws.next_sigmas())).collect();
+            WeightCombine::BinaryCap { .. } => {
+                let actual = self.segments(first_column);
                 // Each bank shares charge among its own segments only.
                 let bank = |negative: bool| {
                     let of = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>();
@@ -291,7 +306,8 @@ impl Lowering<'_> {
         OutputModel { cells, slots }
     }
 
-    fn transfer(&self, column_gain: f64, slot: usize, adc: usize) -> Transfer {
+    /// Gain and offset in LSB between a conversion's plate and its ADC's levels, apart from those of the capacitors.
+    fn lumped(&self, slot: usize, adc: usize) -> (f64, f64) {
         let NoiseSpec {
             offset_mv,
             offset_trim_lsb,
@@ -301,18 +317,23 @@ impl Lowering<'_> {
         } = self.spec.noise;
         let mut column = self.normals(Domain::Column, slot as u32, 0);
         let mut offset = self.normals(Domain::Offset, adc as u32, 0);
-        let lumped_gain = 1.0 + column_gain_pct / 100.0 * column.next_sigmas();
+        let gain = 1.0 + column_gain_pct / 100.0 * column.next_sigmas();
         let comparator_lsb = offset_mv * 1e-3 / self.scale.lsb_v * offset.next_sigmas();
         let trimmed_lsb = if offset_trim_lsb > 0.0 {
             comparator_lsb - offset_trim_lsb * libm::rint(comparator_lsb / offset_trim_lsb)
         } else {
             comparator_lsb
         };
-        let static_offset_lsb = column_offset_lsb * column.next_sigmas()
+        let offset_lsb = column_offset_lsb * column.next_sigmas()
             + trimmed_lsb
             + self
                 .scale
                 .nominal_offset_lsb((slot % self.spec.adc.columns_per_adc) as u64);
+        (gain, offset_lsb)
+    }
+
+    fn transfer(&self, column_gain: f64, slot: usize, adc: usize) -> Transfer {
+        let (lumped_gain, static_offset_lsb) = self.lumped(slot, adc);
         let steps = f64::from(lsb_steps(self.spec.adc.bits));
         let unit = f64::from(quanta_per_unit(self.spec));
         let gain = column_gain * lumped_gain * self.scale.nominal_gain / (self.scale.lsb_counts * unit);

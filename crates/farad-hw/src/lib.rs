@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod encoding;
 pub mod limits;
 pub mod models;
+pub mod netlist;
 pub mod scale;
 pub mod schema;
 pub mod spec;

@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Data(DataArgs),
     /// List what can be given by name.
     List(ListArgs),
+    /// Write a chip's own column and CDAC as SPICE netlists, with what Farad expects of them.
+    Spice(SpiceArgs),
     /// Compare Farad with published numbers.
     Check(CheckArgs),
     /// Explain an error code of a macro description, such as E0103.
@@ -260,6 +262,35 @@ pub(crate) struct FetchArgs {
 pub(crate) struct VerifyArgs {
     /// Dataset: cifar-10, cifar-100, fashion-mnist or mnist.
     pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Files: column.cir, a transient of one conversion's columns, one capacitor per cell, pattern after pattern; cdac.cir, the CDAC through all
+codes (for a SAR); expected.csv, the voltage at the ADC and the code that Farad's engines make of each pattern, without temporal noise.
+
+Examples:
+  farad spice --chip 3 --column 8 --out spice
+  ngspice -b spice/column.cir
+  farad spice --macro jia-jssc-2020 --set array.rows=64 --out spice")]
+pub(crate) struct SpiceArgs {
+    #[command(flatten)]
+    pub(crate) hw: MacroArgs,
+    /// Chip.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) chip: u32,
+    /// Physical column; where columns are merged, all that are merged with it are written.
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub(crate) column: usize,
+    /// Input patterns, from few driven rows to many.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) patterns: u16,
+    /// Seed of the stored bits and the patterns.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Directory for the files.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

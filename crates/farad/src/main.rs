@@ -41,6 +41,7 @@ fn run() -> Status {
         Command::Train(args) => commands::train::run(args, &terminal),
         Command::Data(args) => commands::data::run(args, &terminal),
         Command::List(args) => commands::list::run(args, &terminal),
+        Command::Spice(args) => commands::spice::run(args, &terminal),
         Command::Check(args) => commands::check::run(args, &terminal),
         Command::Explain(args) => commands::explain::run(args, &terminal),
         Command::Completions(args) => commands::completions::run(args, &terminal),

@@ -4,6 +4,7 @@
 //! Write one file with a type that implements [`AdcKind`] and add it to [`kinds`]; the schema, `farad list adc` and
 //! both engines then know it.
 
+pub mod cdac;
 mod flash;
 mod ideal;
 mod ramp;
@@ -101,6 +102,10 @@ pub trait AdcKind: Send + Sync {
     fn area_um2(&self, spec: &AdcSpec) -> f64;
     /// Capacitor on which the converter takes a sample of its own (with its own kT/C noise), fF; `None` if it looks at the column itself.
     fn sampling_cap_ff(&self, _: &AdcSpec) -> Option<f64> {
+        None
+    }
+    /// The capacitors behind [`levels`](Self::levels), from the same draws; `None` if the kind has no CDAC.
+    fn cdac(&self, _: &AdcSpec, _normal: &mut dyn FnMut() -> f64) -> Option<cdac::Cdac> {
         None
     }
     /// The comparator makes several decisions one after another, so noise per decision is meaningful.

@@ -1,10 +1,11 @@
 //! Successive approximation on a capacitive DAC, decision by decision.
 
+use super::cdac::Cdac;
 use super::{AdcKind, AdcSpec, Conversion};
 
 /// How the CDAC is built and switched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cdac {
+enum Switching {
     /// Binary-weighted, set-and-reset switching.
     Conventional,
     /// Binary-weighted, monotonic switching (Liu, Chang, Huang, Lin, JSSC 45(4), 2010).
@@ -14,68 +15,30 @@ enum Cdac {
 }
 
 /// A SAR with one of the three CDACs.
-pub struct Sar(Cdac);
+pub struct Sar(Switching);
 
 /// `sar_conventional`
-pub const CONVENTIONAL: Sar = Sar(Cdac::Conventional);
+pub const CONVENTIONAL: Sar = Sar(Switching::Conventional);
 /// `sar_monotonic`
-pub const MONOTONIC: Sar = Sar(Cdac::Monotonic);
+pub const MONOTONIC: Sar = Sar(Switching::Monotonic);
 /// `sar_split`
-pub const SPLIT: Sar = Sar(Cdac::Split);
-
-/// Capacitors of a CDAC, LSB first, in units; each of `2^k` units has `sigma_u / sqrt(2^k)` relative error.
-fn draw_capacitors(weights: impl Iterator<Item = f64>, sigma: f64, normal: &mut dyn FnMut() -> f64) -> Vec<f64> {
-    weights.map(|w| w + sigma * w.sqrt() * normal()).collect()
-}
-
-/// Output of a binary-weighted CDAC as a fraction of the reference, for each trial code from 1.
-#[must_use]
-pub fn binary_levels(capacitors: &[f64], dummy: f64) -> Vec<f64> {
-    let total: f64 = capacitors.iter().sum::<f64>() + dummy;
-    (1..1usize << capacitors.len())
-        .map(|trial| sum_of(trial, capacitors) / total)
-        .collect()
-}
-
-/// Output of a split CDAC as a fraction of the reference: `low` and `high` arrays (LSB first), a terminating `dummy` with
-/// any `parasitic` on the LSB array's plate, and the `bridge`. Solves charge conservation on the two plates.
-#[must_use]
-pub fn split_levels(low: &[f64], high: &[f64], dummy: f64, parasitic: f64, bridge: f64) -> Vec<f64> {
-    let on_low = low.iter().sum::<f64>() + dummy + parasitic + bridge;
-    let on_high = high.iter().sum::<f64>() + bridge;
-    let determinant = on_low * on_high - bridge * bridge;
-    (1..1usize << (low.len() + high.len()))
-        .map(|trial| {
-            let (l, h) = (sum_of(trial, low), sum_of(trial >> low.len(), high));
-            (l * bridge + h * on_low) / determinant
-        })
-        .collect()
-}
-
-fn sum_of(trial: usize, capacitors: &[f64]) -> f64 {
-    capacitors
-        .iter()
-        .enumerate()
-        .filter(|(k, _)| trial >> k & 1 == 1)
-        .map(|(_, c)| c)
-        .sum()
-}
+pub const SPLIT: Sar = Sar(Switching::Split);
 
 /// Average switching energy in units of `C_u Vref^2` over all codes, the `skip` first steps left out.
 /// Conventional: `sum_i 2^(B+1-2i) (2^i - 1)`; monotonic: `sum_i 2^(B-2-i)` (Liu et al., JSSC 2010: 1363.3 and
 /// 255.5 at 10 bits).
-fn switching_energy(cdac: Cdac, bits: u32, skip: u32) -> f64 {
+fn switching_energy(switching: Switching, bits: u32, skip: u32) -> f64 {
     let power = |e: i32| libm::exp2(f64::from(e));
     let b = bits as i32;
     let first = skip as i32 + 1;
-    match cdac {
-        Cdac::Conventional => (first..=b).map(|i| power(b + 1 - 2 * i) * (power(i) - 1.0)).sum(),
-        Cdac::Monotonic => (first..b).map(|i| power(b - 2 - i)).sum(),
+    match switching {
+        Switching::Conventional => (first..=b).map(|i| power(b + 1 - 2 * i) * (power(i) - 1.0)).sum(),
+        Switching::Monotonic => (first..b).map(|i| power(b - 2 - i)).sum(),
         // Each half is a conventional array; the bridge makes the LSB half a load of one unit on the MSB half.
-        Cdac::Split => {
+        Switching::Split => {
             let low = bits / 2;
-            switching_energy(Cdac::Conventional, bits - low, skip.min(bits - low))
-                + switching_energy(Cdac::Conventional, low, skip.saturating_sub(bits - low))
+            switching_energy(Switching::Conventional, bits - low, skip.min(bits - low))
+                + switching_energy(Switching::Conventional, low, skip.saturating_sub(bits - low))
         }
     }
 }
@@ -83,45 +46,31 @@ fn switching_energy(cdac: Cdac, bits: u32, skip: u32) -> f64 {
 impl AdcKind for Sar {
     fn name(&self) -> &'static str {
         match self.0 {
-            Cdac::Conventional => "sar_conventional",
-            Cdac::Monotonic => "sar_monotonic",
-            Cdac::Split => "sar_split",
+            Switching::Conventional => "sar_conventional",
+            Switching::Monotonic => "sar_monotonic",
+            Switching::Split => "sar_split",
         }
     }
 
     fn description(&self) -> &'static str {
         match self.0 {
-            Cdac::Conventional => "binary-weighted CDAC, set-and-reset switching; skip_bits",
-            Cdac::Monotonic => "binary-weighted CDAC, monotonic switching; skip_bits",
-            Cdac::Split => "two binary arrays and a bridge capacitor; skip_bits",
+            Switching::Conventional => "binary-weighted CDAC, set-and-reset switching; skip_bits",
+            Switching::Monotonic => "binary-weighted CDAC, monotonic switching; skip_bits",
+            Switching::Split => "two binary arrays and a bridge capacitor; skip_bits",
         }
     }
 
     fn levels(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Vec<f64> {
-        let sigma = spec.unit_sigma();
-        let binary = |bits: u32| (0..bits).map(|k| libm::exp2(f64::from(k)));
-        let fractions = match self.0 {
-            Cdac::Conventional | Cdac::Monotonic => {
-                let capacitors = draw_capacitors(binary(spec.bits), sigma, normal);
-                binary_levels(&capacitors, 1.0 + sigma * normal())
-            }
-            Cdac::Split => {
-                let low_bits = spec.bits / 2;
-                let low = draw_capacitors(binary(low_bits), sigma, normal);
-                let high = draw_capacitors(binary(spec.bits - low_bits), sigma, normal);
-                let units = libm::exp2(f64::from(low_bits));
-                // A 1-bit converter has no LSB array and no bridge.
-                if low_bits == 0 {
-                    binary_levels(&high, 1.0 + sigma * normal())
-                } else {
-                    let nominal = units / (units - 1.0);
-                    let bridge = nominal + sigma * nominal.sqrt() * normal();
-                    split_levels(&low, &high, 1.0 + sigma * normal(), 0.0, bridge)
-                }
-            }
-        };
         let codes = spec.codes() as f64;
-        fractions.iter().map(|f| f * codes - 0.5 - codes / 2.0).collect()
+        let cdac = self.cdac(spec, normal).expect("a SAR has a CDAC");
+        cdac.levels().iter().map(|f| f * codes - 0.5 - codes / 2.0).collect()
+    }
+
+    fn cdac(&self, spec: &AdcSpec, normal: &mut dyn FnMut() -> f64) -> Option<Cdac> {
+        Some(match self.0 {
+            Switching::Conventional | Switching::Monotonic => Cdac::binary(spec.bits, spec.unit_sigma(), normal),
+            Switching::Split => Cdac::split(spec.bits, spec.unit_sigma(), normal),
+        })
     }
 
     /// Binary search from the MSB. With `skip_bits = s` a first comparison asks whether the input lies in the lowest
@@ -167,15 +116,15 @@ impl AdcKind for Sar {
 
     fn area_um2(&self, spec: &AdcSpec) -> f64 {
         let units = match self.0 {
-            Cdac::Conventional | Cdac::Monotonic => spec.codes() as f64,
-            Cdac::Split => libm::exp2(f64::from(spec.bits / 2)) + libm::exp2(f64::from(spec.bits - spec.bits / 2)),
+            Switching::Conventional | Switching::Monotonic => spec.codes() as f64,
+            Switching::Split => libm::exp2(f64::from(spec.bits / 2)) + libm::exp2(f64::from(spec.bits - spec.bits / 2)),
         };
         spec.area_fixed_um2 + units * spec.area_per_unit_um2
     }
 
     /// The CDAC. A split one is sampled on the plate of its MSB array, to which the LSB array is one more unit.
     fn sampling_cap_ff(&self, spec: &AdcSpec) -> Option<f64> {
-        let bits = if self.0 == Cdac::Split {
+        let bits = if self.0 == Switching::Split {
             spec.bits - spec.bits / 2
         } else {
             spec.bits

@@ -8,6 +8,7 @@ mod physics;
 mod physics_adc;
 mod physics_column;
 mod physics_merge;
+mod physics_published;
 mod physics_taps;
 mod robustness;
 mod schema;

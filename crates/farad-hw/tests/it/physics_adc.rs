@@ -5,7 +5,7 @@ use farad_core::EventCounts;
 use farad_core::axis::{add_noise, lsb_steps};
 use farad_core::draw::{Domain, StaticNormals};
 use farad_hw::MacroSpec;
-use farad_hw::adc::sar::split_levels;
+use farad_hw::adc::cdac::split_levels;
 use farad_hw::adc::{Conversion, kinds};
 use farad_hw::cost::{area, conversion_j};
 use farad_hw::scale::ChargeStats;

@@ -8,4 +8,5 @@ pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod map;
 pub(crate) mod run;
+pub(crate) mod spice;
 pub(crate) mod train;
