@@ -48,6 +48,21 @@ impl Energy {
             + self.weight_load_j
             + self.leakage_j
     }
+
+    /// Every component times `factor`.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self {
+            array_j: self.array_j * factor,
+            adc_j: self.adc_j * factor,
+            driver_j: self.driver_j * factor,
+            accumulator_j: self.accumulator_j * factor,
+            digital_j: self.digital_j * factor,
+            buffer_j: self.buffer_j * factor,
+            weight_load_j: self.weight_load_j * factor,
+            leakage_j: self.leakage_j * factor,
+        }
+    }
 }
 
 impl Add for Energy {

@@ -8,8 +8,9 @@
 
 use crate::adc::Range;
 use crate::encoding::columns;
+use crate::peers::{self, PeerNoise};
 use crate::spec::{InputCombine, MacroSpec, NoiseDraws, SignedScheme, Topology, UnusedRows, WeightCombine};
-use farad_core::axis::{SIGMA_BINS, lsb_steps};
+use farad_core::axis::{SIGMA_BINS, add_noise, lsb_steps, sigma_bin};
 
 /// Boltzmann constant, J/K.
 pub const BOLTZMANN: f64 = 1.380_649e-23;
@@ -53,6 +54,8 @@ pub struct Scale {
     pub sigma: [i16; SIGMA_BINS],
     /// sigma of each comparator decision (noise per decision), in 1/8 axis steps; 0 if drawn per conversion.
     pub decision_sigma: i16,
+    /// Noise and clipping of another simulator that `sigma` cannot express; see [`crate::peers`].
+    pub peer: Option<PeerNoise>,
     offset_lsb: f64,
     droop_lsb_per_conversion: f64,
 }
@@ -178,6 +181,7 @@ impl Scale {
             let reference = noise.reference_lsb * level;
             sigma_units(spec, (analog_lsb2 + comparator_lsb2 + reference * reference).sqrt())
         });
+        let peer = peers::noise(spec, lsb_counts, n, &sigma);
 
         let clock_s = 1e-6 / spec.timing.clock_mhz;
         let conversion_s = (spec.timing.sample + spec.adc.model().cycles(&spec.adc)) as f64 * clock_s;
@@ -212,6 +216,7 @@ impl Scale {
             } else {
                 0
             },
+            peer,
             offset_lsb,
             droop_lsb_per_conversion: -droop_v_per_s * conversion_s / lsb_v,
         }
@@ -227,7 +232,17 @@ impl Scale {
     /// No temporal noise at all.
     #[must_use]
     pub fn is_noiseless(&self) -> bool {
-        self.decision_sigma == 0 && self.sigma.iter().all(|&s| s == 0)
+        self.decision_sigma == 0 && self.peer.is_none() && self.sigma.iter().all(|&s| s == 0)
+    }
+
+    /// The ADC's input for the noise-free input `clean` of a converter with `bits`; `draw` yields the conversion's uniform.
+    #[must_use]
+    pub fn noisy(&self, clean: i16, bits: u32, draw: impl FnOnce() -> u16) -> i16 {
+        match &self.peer {
+            _ if self.is_noiseless() => clean,
+            Some(peer) => peer.noisy(clean, bits, draw()),
+            None => add_noise(clean, self.sigma[sigma_bin(clean, bits)], draw()),
+        }
     }
 }
 
@@ -236,7 +251,8 @@ fn halvings(bits: u32) -> f64 {
     (0..bits).map(|n| libm::exp2(-2.0 * f64::from(n))).sum()
 }
 
-fn sigma_units(spec: &MacroSpec, lsb: f64) -> i16 {
+/// A sigma in LSB as the axis keeps it.
+pub(crate) fn sigma_units(spec: &MacroSpec, lsb: f64) -> i16 {
     libm::rint(lsb * f64::from(lsb_steps(spec.adc.bits)) * SIGMA_PER_QUANTUM).min(f64::from(i16::MAX)) as i16
 }
 
@@ -253,6 +269,9 @@ fn plate_columns(spec: &MacroSpec) -> f64 {
 
 /// The ADC's step in units of S.
 fn step(spec: &MacroSpec, signed: bool, largest: f64, stats: Option<&ChargeStats>) -> f64 {
+    if spec.adc.range == Range::NeuroSim15Clip {
+        return 1.0;
+    }
     let codes = spec.adc.codes() as f64;
     let top = if signed { codes / 2.0 } else { codes - 1.0 };
     let full = largest / top;

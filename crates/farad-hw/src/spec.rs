@@ -202,6 +202,10 @@ pub struct NoiseSpec {
     pub column_gain_pct: f64,
     /// sigma of a static offset per column, LSB (lumped, as above).
     pub column_offset_lsb: f64,
+    /// sigma of ASiM's random noise, percent of full charge; see [`crate::peers`].
+    pub asim_random_pct: f64,
+    /// sigma of ASiM's non-linearity of an empty column, percent of full charge; falls with the root of the ones.
+    pub asim_nonlinear_pct: f64,
     /// Errors that every column shares (parasitic attenuation, mean injection, settling, mean droop) are calibrated out by the
     /// ADC's reference and auto-zero; what differs between columns stays.
     pub calibrated: bool,

@@ -17,5 +17,5 @@ pub mod units;
 pub use build::Run;
 pub use error::ReportError;
 pub use output::OutputDir;
-pub use plot::Plot;
+pub use plot::{Plot, silicon as silicon_plot};
 pub use report::Report;

@@ -2,7 +2,7 @@
 
 use crate::plan::{LayerPlan, TilePlan};
 use crate::probe::{Seen, TileProbe, is_sampled};
-use farad_core::axis::{add_noise, sigma_bin};
+use farad_core::axis::add_noise;
 use farad_core::round::half_even;
 use farad_hw::MacroSpec;
 use farad_hw::adc::Conversion;
@@ -101,7 +101,10 @@ impl FastTile {
     #[must_use]
     pub(crate) fn new(spec: &MacroSpec, isa: Isa, tile: &TilePlan, model: SiteModel) -> Self {
         let scale = &tile.scale;
-        let vector = spec.input.combine == InputCombine::BitSerial && spec.input.bits == 8 && scale.decision_sigma == 0;
+        let vector = spec.input.combine == InputCombine::BitSerial
+            && spec.input.bits == 8
+            && scale.decision_sigma == 0
+            && scale.peer.is_none();
         let adcs: Vec<FastAdc> = model
             .adcs
             .into_iter()
@@ -329,8 +332,7 @@ impl FastTile {
                 }
                 let clean = slot.model.transfer.apply(charge);
                 let input = draws.map_or(clean, |draws| {
-                    let sigma = tile.scale.sigma[sigma_bin(clean, spec.adc.bits)];
-                    add_noise(clean, sigma, draws[evaluation])
+                    tile.scale.noisy(clean, spec.adc.bits, || draws[evaluation])
                 });
                 let conversion = if tile.scale.decision_sigma == 0 {
                     adc.quantise(input)

@@ -5,7 +5,7 @@
 
 use crate::plan::{LayerPlan, TilePlan};
 use crate::probe::{Seen, TileProbe};
-use farad_core::axis::{add_noise, sigma_bin};
+use farad_core::axis::add_noise;
 use farad_hw::MacroSpec;
 use farad_hw::adc::Conversion;
 use farad_hw::chip::{AdcModel, SiteModel, SlotModel, quanta_per_unit};
@@ -128,12 +128,7 @@ impl Drive<'_> {
         let scale = &self.tile.scale;
         let draw =
             |block: u32, index: usize| self.tile.noise.draws(slot_number, self.position, self.image, block)[index];
-        let sigma = scale.sigma[sigma_bin(clean, self.spec.adc.bits)];
-        let input = if scale.is_noiseless() {
-            clean
-        } else {
-            add_noise(clean, sigma, draw(0, evaluation))
-        };
+        let input = scale.noisy(clean, self.spec.adc.bits, || draw(0, evaluation));
         let adc = &self.model.adcs[slot.adc];
         let conversion = self.quantise(adc, input, |decision| {
             // Decisions beyond the eighth draw from the slot's second stream.

@@ -296,18 +296,27 @@ pub(crate) struct SpiceArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  farad check hw-models")]
+  farad check hw-models
+  farad check silicon --out results")]
 pub(crate) struct CheckArgs {
     /// What to check.
-    #[arg(value_enum)]
-    pub(crate) what: CheckKind,
+    #[command(subcommand)]
+    pub(crate) command: CheckCommand,
 }
 
-/// What can be checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CheckKind {
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckCommand {
     /// The macros that come with Farad against the numbers of their papers.
     HwModels,
+    /// Published chips that nothing was fitted to: throughput and energy from what their papers print.
+    Silicon(CheckSiliconArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckSiliconArgs {
+    /// Write silicon.svg into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

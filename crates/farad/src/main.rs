@@ -7,6 +7,7 @@
 mod cli;
 mod commands;
 mod failure;
+mod files;
 mod host;
 mod inputs;
 mod interrupt;

@@ -5,6 +5,7 @@
 //! both engines then know it.
 
 pub mod cdac;
+pub mod crosssim;
 mod flash;
 mod ideal;
 mod ramp;
@@ -52,6 +53,8 @@ pub enum Range {
         /// Percentile, 50 to 100.
         percentile: f64,
     },
+    /// A code is a count, and counts above half the codes are clipped, as in NeuroSim 1.5; see [`crate::peers`].
+    NeuroSim15Clip,
 }
 
 impl fmt::Display for Range {
@@ -60,6 +63,7 @@ impl fmt::Display for Range {
             Range::Full => f.write_str("full"),
             Range::Clip { sigmas } => write!(f, "clip at {sigmas} sigma"),
             Range::Calibrated { percentile } => write!(f, "calibrated to {percentile} %"),
+            Range::NeuroSim15Clip => f.write_str("a count per code, clipped as in NeuroSim 1.5"),
         }
     }
 }
@@ -147,6 +151,8 @@ pub fn kinds() -> &'static [&'static dyn AdcKind] {
         &sar::SPLIT,
         &flash::Flash,
         &ramp::Ramp,
+        &crosssim::WHOLE,
+        &crosssim::SPLIT,
     ]
 }
 

@@ -108,6 +108,11 @@ const CODES: &[(&str, &str)] = &[
         "E0209",
         "An XNOR cell cannot take a multi-level input.\n\nIts product is a comparison of two bits; a row DAC applies several bits as one level.",
     ),
+    (
+        "E0210",
+        "Another simulator's model does not fit the macro.\n\nASiM's noise and NeuroSim's clipping are defined for the count of ones in a single column, converted \
+         once: `weight.combine = \"digital\"` and `noise.draws = \"per_conversion\"`. They serve to compare Farad with these simulators.",
+    ),
 ];
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Contradictions between keys that are fine on their own.
 
 use super::reader::{Key, Reader};
+use crate::adc::Range;
 use crate::spec::{Cell, InputCombine, MacroSpec, NoiseDraws, SignedScheme, WeightCombine};
 
 const ROWS_COLUMNS: Key = ("array", "columns");
@@ -16,6 +17,8 @@ const ADC_BITS: Key = ("adc", "bits");
 const SKIP_BITS: Key = ("adc", "skip_bits");
 const COLUMNS_PER_ADC: Key = ("adc", "columns_per_adc");
 const DRAWS: Key = ("noise", "draws");
+const RANGE: Key = ("adc", "range");
+const ASIM: Key = ("noise", "asim_random_pct");
 const INSTANCES: Key = ("system", "instances");
 const DUPLICATE: Key = ("system", "duplicate");
 
@@ -25,6 +28,7 @@ pub(super) fn check(spec: &MacroSpec, r: &mut Reader) {
     check_sign(spec, r);
     check_input(spec, r);
     check_adc(spec, r);
+    check_peers(spec, r);
     check_system(spec, r);
 }
 
@@ -150,6 +154,29 @@ fn check_adc(spec: &MacroSpec, r: &mut Reader) {
             "skip fewer bits",
         );
     }
+}
+
+/// Other simulators count the ones of single columns, and draw once.
+fn check_peers(spec: &MacroSpec, r: &mut Reader) {
+    let asim = spec.noise.asim_random_pct > 0.0 || spec.noise.asim_nonlinear_pct > 0.0;
+    let (key, what) = match (asim, spec.adc.range == Range::NeuroSim15Clip) {
+        (true, _) => (ASIM, "ASiM's noise"),
+        (_, true) => (RANGE, "the range `neurosim15_clip`"),
+        _ => return,
+    };
+    let (other, needs) = if spec.weight.combine != WeightCombine::Digital {
+        (WEIGHT_COMBINE, "`digital` combination")
+    } else if spec.noise.draws != NoiseDraws::PerConversion {
+        (DRAWS, "`per_conversion` draws")
+    } else {
+        return;
+    };
+    r.conflict(
+        "E0210",
+        format!("{what} needs {needs}"),
+        &[(key, "counts the ones of a column"), (other, "does not fit")],
+        "these are the models of other simulators, for comparison with them",
+    );
 }
 
 fn check_system(spec: &MacroSpec, r: &mut Reader) {

@@ -28,6 +28,7 @@ enum RangeKind {
     Full,
     Clip,
     Calibrated,
+    NeuroSim15Clip,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -236,6 +237,7 @@ fn read_range(r: &mut Reader) -> Range {
             ("full", RangeKind::Full),
             ("clip", RangeKind::Clip),
             ("calibrated", RangeKind::Calibrated),
+            ("neurosim15_clip", RangeKind::NeuroSim15Clip),
         ],
     );
     let sigmas = r.real(("adc", "clip_sigma"), 4.0, 0.1..=100.0);
@@ -251,6 +253,7 @@ fn read_range(r: &mut Reader) -> Range {
         RangeKind::Full => Range::Full,
         RangeKind::Clip => Range::Clip { sigmas },
         RangeKind::Calibrated => Range::Calibrated { percentile },
+        RangeKind::NeuroSim15Clip => Range::NeuroSim15Clip,
     }
 }
 
@@ -268,6 +271,8 @@ fn read_noise(r: &mut Reader) -> NoiseSpec {
         settling_tau: r.real(("noise", "settling_tau"), SETTLED_TAU, 0.1..=1e3),
         column_gain_pct: r.real(("noise", "column_gain_pct"), 0.0, PERCENT),
         column_offset_lsb: r.real(("noise", "column_offset_lsb"), 0.0, DEVIATION),
+        asim_random_pct: r.real(("noise", "asim_random_pct"), 0.0, PERCENT),
+        asim_nonlinear_pct: r.real(("noise", "asim_nonlinear_pct"), 0.0, PERCENT),
         calibrated: r.flag(("noise", "calibrated"), true),
         draws: r.choice(
             ("noise", "draws"),

@@ -4,6 +4,7 @@ mod checks;
 mod cost;
 mod diagnostics;
 mod models;
+mod peers_crosssim;
 mod physics;
 mod physics_adc;
 mod physics_column;
@@ -12,6 +13,7 @@ mod physics_published;
 mod physics_taps;
 mod robustness;
 mod schema;
+mod silicon;
 mod timing;
 
 /// `--set` pairs from text.

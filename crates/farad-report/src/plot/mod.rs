@@ -5,6 +5,7 @@
 
 mod bars;
 mod codes;
+mod silicon;
 mod yield_curve;
 
 use crate::error::ReportError;
@@ -13,6 +14,7 @@ use crate::units::{digits, percent, prefix, rate};
 use bars::{Bars, Series};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+pub use silicon::silicon;
 
 /// Text, axes.
 pub(crate) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);

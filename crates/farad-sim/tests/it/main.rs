@@ -3,5 +3,6 @@
 mod engines;
 mod fixture;
 mod lossless;
+mod peers;
 mod physics;
 mod physics_outputs;

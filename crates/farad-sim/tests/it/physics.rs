@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 const FAST: fn() -> EngineKind = || EngineKind::Fast(Isa::detect());
 /// Output positions of a layer, each a draw.
-const DRAWS: usize = 16_384;
+pub(crate) const DRAWS: usize = 16_384;
 
 /// A merged macro of 64 rows that converts whole counts, -128 to 127: one conversion per input and output, one LSB per count.
 fn counter(more: &str) -> String {
@@ -20,7 +20,7 @@ fn counter(more: &str) -> String {
 }
 
 /// `out_c` channels that each add up `in_c` inputs, at `DRAWS` positions.
-fn adder(in_c: usize, out_c: usize) -> MacLayer {
+pub(crate) fn adder(in_c: usize, out_c: usize) -> MacLayer {
     let shape = MacShape {
         in_h: 128,
         in_w: 128,
@@ -55,7 +55,7 @@ fn counts(more: &str, ones: usize, engine: EngineKind) -> (Vec<i32>, EventCounts
     )
 }
 
-fn cumulative(z: f64) -> f64 {
+pub(crate) fn cumulative(z: f64) -> f64 {
     0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
 }
 
@@ -66,7 +66,7 @@ fn mass(code: i32, sigma: f64) -> f64 {
 }
 
 /// Half the sum of differences between the frequencies of `values` and `probability`.
-fn total_variation(values: &[i32], probability: impl Fn(i32) -> f64) -> f64 {
+pub(crate) fn total_variation(values: &[i32], probability: impl Fn(i32) -> f64) -> f64 {
     let frequency = |code: i32| values.iter().filter(|&&v| v == code).count() as f64 / values.len() as f64;
     (-128..128)
         .map(|code| (frequency(code) - probability(code)).abs())

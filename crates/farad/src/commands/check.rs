@@ -1,6 +1,8 @@
 //! `farad check`
 
-use crate::cli::{CheckArgs, CheckKind};
+mod silicon;
+
+use crate::cli::{CheckArgs, CheckCommand};
 use crate::failure::{Failure, Status};
 use crate::terminal::Terminal;
 use farad_hw::check::{CheckResult, Kind, run_checks};
@@ -8,8 +10,9 @@ use farad_report::text::{Align, TextTable};
 use farad_report::units::digits;
 
 pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Status, Failure> {
-    match args.what {
-        CheckKind::HwModels => hw_models(terminal),
+    match &args.command {
+        CheckCommand::HwModels => hw_models(terminal),
+        CheckCommand::Silicon(args) => silicon::run(args, terminal),
     }
 }
 

@@ -179,3 +179,19 @@ fn map_speaks_json() {
         layers.iter().map(|l| l["cycles"].as_u64().unwrap()).sum::<u64>()
     );
 }
+
+/// An 8-bit converter of single counts: 0.3 LSB of noise is nearly digital, 1 LSB "already degrades accuracy" (ASiM, arXiv 2411.11022, says
+/// so of its own networks). The network was not trained for noise. 200 images: one is half a point.
+#[test]
+fn a_third_of_an_lsb_of_noise_is_little_and_one_lsb_is_much() {
+    let bench = Bench::new();
+    let lost = |noise: &str| {
+        let set = format!("noise.comparator_lsb={noise}");
+        let report = report(&bench, &["--macro", "ideal", "--images", "200", "--set", &set]);
+        let of = |key: &str| 100.0 * report["accuracy"][key].as_f64().unwrap();
+        of("top1_digital") - of("top1")
+    };
+    assert_eq!(lost("0.0"), 0.0);
+    let (third, one) = (lost("0.3"), lost("1.0"));
+    assert!(third <= 1.0 && one > 10.0, "{third} and {one} points");
+}

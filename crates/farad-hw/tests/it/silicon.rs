@@ -1,0 +1,46 @@
+//! Chips that nothing was fitted to.
+
+use farad_hw::silicon::{ChipResult, Silicon, error_factor, silicon};
+
+fn chips() -> Silicon {
+    silicon().unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The published throughput is rounded to its last digit.
+#[test]
+fn throughput_is_geometry_and_time() {
+    for chip in chips().chips {
+        let text = chip.published_tops.to_string();
+        let decimals = text.split_once('.').map_or(0, |(_, d)| d.len());
+        let half_digit = 0.5 * 10f64.powi(-(decimals as i32));
+        assert!(
+            (chip.tops - chip.published_tops).abs() <= half_digit * 1.0001,
+            "{}: {} instead of {}",
+            chip.name,
+            chip.tops,
+            chip.published_tops
+        );
+    }
+}
+
+/// The model as it is must be of use for a chip that nobody has measured: within a factor of two for half of the chips.
+#[test]
+fn the_median_energy_is_within_a_factor_of_two() {
+    let all = chips();
+    assert!(all.chips.len() >= 14);
+    let median = all.median(None, |c| c.unfitted);
+    assert!(median < 2.0, "{median}");
+}
+
+/// One factor changes the scale and nothing else; a chip that is left out does not pull the factor towards itself.
+#[test]
+fn factors_are_what_they_say() {
+    let all = chips();
+    let mean_log = |ratio: fn(&ChipResult) -> f64| all.chips.iter().map(|c| ratio(c).ln()).sum::<f64>();
+    assert!(mean_log(|c| c.scaled).abs() < 1e-9);
+    for chip in &all.chips {
+        assert!((chip.scaled / chip.unfitted / all.factor - 1.0).abs() < 1e-12);
+        assert!((chip.energy.total_j() / chip.published_j / chip.unfitted - 1.0).abs() < 1e-12);
+        assert!(error_factor(chip.left_out) >= error_factor(chip.scaled) - 1e-12);
+    }
+}
