@@ -10,8 +10,10 @@ transients; here the voltages are compared, and the CDAC's voltages are searched
 0.05 LSB off, or if a code differs that is not a tie, a voltage within 0.05 LSB of a level.
 """
 
+import concurrent.futures
 import csv
 import math
+import os
 import pathlib
 import re
 import subprocess
@@ -22,7 +24,7 @@ TOLERANCE_LSB = 0.05
 CHIPS = 3
 REAL = ["array.mismatch_pct=2.0", "array.parasitic_ratio=0.3", "array.parasitic_fixed_ff=2.0", "adc.mismatch_pct=1.0", "noise.offset_mv=1.0"]
 EXPERIMENTS = {
-    "share": ["array.topology=share", "array.rows=64", "array.parasitic_nonlinearity_per_v=0.05", "adc.kind=sar_conventional"],
+    "share": ["array.topology=share", "array.rows=32", "array.parasitic_nonlinearity_per_v=0.05", "adc.kind=sar_conventional"],
     "couple": ["array.topology=couple", "array.rows=144", "noise.calibrated=false", "noise.injection_mv=1.0", "adc.kind=sar_split"],
     "couple, row DAC": ["array.topology=couple", "array.rows=64", "input.combine=dac", "input.dac_bits=4", "input.dac_mismatch_pct=1.0",
                         "adc.kind=sar_monotonic"],
@@ -83,12 +85,16 @@ def compare(farad, folder, settings, chip):
 
 def main():
     farad = sys.argv[1] if len(sys.argv) > 1 else "farad"
+    cases = [(name, chip) for name in EXPERIMENTS for chip in range(CHIPS)]
+
+    def run(case):
+        with tempfile.TemporaryDirectory() as folder:
+            return compare(farad, pathlib.Path(folder), EXPERIMENTS[case[0]], case[1])
+
     failed = False
     print(f"{'topology':18} {'chip':>4} {'patterns':>8} {'worst LSB':>10} {'ties':>5} {'wrong codes':>12}")
-    for name, settings in EXPERIMENTS.items():
-        for chip in range(CHIPS):
-            with tempfile.TemporaryDirectory() as folder:
-                patterns, worst, ties, wrong = compare(farad, pathlib.Path(folder), settings, chip)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for (name, chip), (patterns, worst, ties, wrong) in zip(cases, pool.map(run, cases)):
             print(f"{name:18} {chip:4} {patterns:8} {worst:10.4f} {ties:5} {wrong:12}", flush=True)
             failed |= worst > TOLERANCE_LSB or wrong > 0
     print("differs" if failed else "equal")

@@ -27,8 +27,12 @@ const WORDLINE_FF: f64 = 0.35;
 const ROW_DAC_FF_PER_BIT: f64 = 50.0;
 /// Comparator: 35 fJ at 28 nm and 0.9 V, the middle of 20 to 60 fJ; assumed.
 const COMPARATOR_FF: f64 = 43.0;
-/// SAR logic: ten flip-flops per decision; assumed.
+/// Flip-flops that work on a decision of a SAR (sequencer, code register); assumed.
 const SAR_FLIP_FLOPS: f64 = 10.0;
+/// The same of a flash: the comparator's bit; assumed.
+const FLASH_FLIP_FLOPS: f64 = 1.0;
+/// The same of a ramp: two bits of a binary counter change at a step, on average.
+const RAMP_FLIP_FLOPS: f64 = 2.0;
 /// Decisions that the fixed area provides logic for; assumed.
 const SAR_DECISIONS: f64 = 8.0;
 /// Local product gate and share switch of a cell: two gates; assumed.
@@ -122,10 +126,15 @@ pub fn energy(technology: &Technology, input: InputCombine) -> EnergySpec {
     }
 }
 
-/// Energy of one comparator decision with its logic, fJ.
+/// Energy of one comparator decision with its logic in an ADC of `kind`, fJ.
 #[must_use]
-pub fn decision_fj(technology: &Technology) -> f64 {
-    switched_fj(technology, COMPARATOR_FF + SAR_FLIP_FLOPS * FLIP_FLOP_FF)
+pub fn decision_fj(technology: &Technology, kind: &str) -> f64 {
+    let flip_flops = match kind {
+        "flash" => FLASH_FLIP_FLOPS,
+        "ramp" => RAMP_FLIP_FLOPS,
+        _ => SAR_FLIP_FLOPS,
+    };
+    switched_fj(technology, COMPARATOR_FF + flip_flops * FLIP_FLOP_FF)
 }
 
 /// Area constants of `[area]`, with a unit capacitor above the cell: the larger of the two counts.

@@ -202,7 +202,7 @@ fn without_fit(spec: &MacroSpec) -> MacroSpec {
         area: technology::area(technology, spec.array.unit_cap_ff),
         ..spec.clone()
     };
-    spec.adc.decision_fj = technology::decision_fj(technology);
+    spec.adc.decision_fj = technology::decision_fj(technology, spec.adc.kind);
     (spec.adc.area_fixed_um2, spec.adc.area_per_unit_um2) =
         technology::adc_area_um2(technology, spec.adc.kind, spec.adc.unit_cap_ff);
     spec

@@ -222,7 +222,12 @@ fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
         skip_bits: r.count(("adc", "skip_bits"), Some(0), 0..=12) as u32,
         unit_cap_ff,
         mismatch_pct: r.real(("adc", "mismatch_pct"), 0.0, PERCENT),
-        decision_fj: scaled(r, ("adc", "decision_fj"), technology::decision_fj(technology), scale),
+        decision_fj: scaled(
+            r,
+            ("adc", "decision_fj"),
+            technology::decision_fj(technology, kind),
+            scale,
+        ),
         area_fixed_um2: r.real(("adc", "area_fixed_um2"), area_fixed_um2, COST),
         area_per_unit_um2: r.real(("adc", "area_per_unit_um2"), area_per_unit_um2, COST),
     }
