@@ -4,6 +4,7 @@ mod checks;
 mod cost;
 mod diagnostics;
 mod models;
+mod netlist;
 mod peers_crosssim;
 mod physics;
 mod physics_adc;

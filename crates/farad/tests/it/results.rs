@@ -195,3 +195,39 @@ fn a_third_of_an_lsb_of_noise_is_little_and_one_lsb_is_much() {
     let (third, one) = (lost("0.3"), lost("1.0"));
     assert!(third <= 1.0 && one > 10.0, "{third} and {one} points");
 }
+
+#[test]
+fn netlists_and_what_to_expect_of_them() {
+    let bench = Bench::new();
+    bench.stdout(&[
+        "spice",
+        "--chip",
+        "3",
+        "--column",
+        "8",
+        "--patterns",
+        "5",
+        "--out",
+        "spice",
+    ]);
+    let read = |name: &str| fs::read_to_string(bench.path("spice").join(name)).unwrap();
+    assert!(read("column.cir").starts_with("ncku-charge-redistribution: the column"));
+    assert!(read("cdac.cir").ends_with(".end\n"));
+    assert_eq!(read("expected.csv").lines().count(), 6);
+    bench.refuses_in_one_line(
+        &["spice", "--column", "256", "--out", "none"],
+        "no column 256: outputs fill columns 0 to 255",
+    );
+}
+
+#[test]
+fn published_chips_with_their_plot() {
+    let bench = Bench::new();
+    let text = bench.stdout(&["check", "silicon", "--out", "plots"]);
+    assert!(text.contains("median error, all 14 chips: a factor of 1."));
+    assert!(
+        fs::read_to_string(bench.path("plots/silicon.svg"))
+            .unwrap()
+            .starts_with("<svg")
+    );
+}
