@@ -268,6 +268,7 @@ pub(crate) struct VerifyArgs {
 #[command(after_help = "\
 Files: column.cir, a transient of one conversion's columns, one capacitor per cell, pattern after pattern; cdac.cir, the CDAC through all
 codes (for a SAR); expected.csv, the voltage at the ADC and the code that Farad's engines make of each pattern, without temporal noise.
+The ADC's range is full: one that follows a layer's charges needs a network.
 
 Examples:
   farad spice --chip 3 --column 8 --out spice

@@ -63,7 +63,8 @@ pub struct Expected {
 
 impl Experiment {
     /// The conversion that physical column `column` of `chip` takes part in. Stored bits, three of four of them
-    /// ones, and `patterns` input patterns are drawn from `seed`; from pattern to pattern the share of driven rows rises.
+    /// ones, and `patterns` input patterns are drawn from `seed`; from pattern to pattern the share of driven rows rises. The
+    /// ADC's range is full: there is no layer whose charges it could follow.
     ///
     /// # Errors
     /// A column that is not there; a ladder, or planes merged on two capacitors.

@@ -18,7 +18,8 @@ const SKIP_BITS: Key = ("adc", "skip_bits");
 const COLUMNS_PER_ADC: Key = ("adc", "columns_per_adc");
 const DRAWS: Key = ("noise", "draws");
 const RANGE: Key = ("adc", "range");
-const ASIM: Key = ("noise", "asim_random_pct");
+const ASIM_RANDOM: Key = ("noise", "asim_random_pct");
+const ASIM_NONLINEAR: Key = ("noise", "asim_nonlinear_pct");
 const INSTANCES: Key = ("system", "instances");
 const DUPLICATE: Key = ("system", "duplicate");
 
@@ -158,15 +159,19 @@ fn check_adc(spec: &MacroSpec, r: &mut Reader) {
 
 /// Other simulators count the ones of single columns, and draw once.
 fn check_peers(spec: &MacroSpec, r: &mut Reader) {
-    let asim = spec.noise.asim_random_pct > 0.0 || spec.noise.asim_nonlinear_pct > 0.0;
-    let (key, what) = match (asim, spec.adc.range == Range::NeuroSim15Clip) {
-        (true, _) => (ASIM, "ASiM's noise"),
-        (_, true) => (RANGE, "the range `neurosim15_clip`"),
-        _ => return,
+    let noise = &spec.noise;
+    let (key, what) = if noise.asim_random_pct > 0.0 {
+        (ASIM_RANDOM, "ASiM's noise")
+    } else if noise.asim_nonlinear_pct > 0.0 {
+        (ASIM_NONLINEAR, "ASiM's noise")
+    } else if spec.adc.range == Range::NeuroSim15Clip {
+        (RANGE, "the range `neurosim15_clip`")
+    } else {
+        return;
     };
     let (other, needs) = if spec.weight.combine != WeightCombine::Digital {
         (WEIGHT_COMBINE, "`digital` combination")
-    } else if spec.noise.draws != NoiseDraws::PerConversion {
+    } else if noise.draws != NoiseDraws::PerConversion {
         (DRAWS, "`per_conversion` draws")
     } else {
         return;
