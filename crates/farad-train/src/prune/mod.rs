@@ -6,10 +6,10 @@
 //!
 //! Two methods of the literature are not here. SCOP (Tang et al., NeurIPS 2020) scores a channel by how much of it survives
 //! against a *knockoff* of it, which a generator trained for the dataset makes, and which is mixed into every layer of a
-//! second pass through the frozen network; with a cheaper knockoff (shuffled or noisy images) the guarantee that gives the
-//! method its name is gone, and it would be another method under its name. DSA (Ning et al., ECCV 2020) does not score channels: it learns how a
-//! budget is shared among layers, on the scales of batch norm. Here [`plan()`] shares every criterion's
-//! budget, so that criteria are compared by their scores.
+//! second pass through the frozen network; with a cheaper knockoff (shuffled or noisy images) the guarantee that the method
+//! is built on is gone, and another method would stand under its name. DSA (Ning et al., ECCV 2020) does not score
+//! channels: it learns how a budget is shared among layers. Here [`plan()`] shares every criterion's budget, so that
+//! criteria are compared by their scores.
 
 mod absorb;
 mod budget;
