@@ -268,10 +268,11 @@ pub(crate) struct VerifyArgs {
 #[command(after_help = "\
 Files: column.cir, a transient of one conversion's columns, one capacitor per cell, pattern after pattern; cdac.cir, the CDAC through all
 codes (for a SAR); expected.csv, the voltage at the ADC and the code that Farad's engines make of each pattern, without temporal noise.
-The ADC's range is full: one that follows a layer's charges needs a network.
+The ADC's range is full: one that follows a layer's charges needs a network. A thousand cells that share charge take ngspice many minutes,
+a hundred take seconds.
 
 Examples:
-  farad spice --chip 3 --column 8 --out spice
+  farad spice --set array.rows=16 --chip 3 --column 8 --out spice
   ngspice -b spice/column.cir
   farad spice --macro jia-jssc-2020 --set array.rows=64 --out spice")]
 pub(crate) struct SpiceArgs {
