@@ -52,15 +52,25 @@ impl Energy {
     /// Every component times `factor`.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {
+        self.map(|joules| joules * factor)
+    }
+
+    /// The share of one of `n` alike, component by component; nothing of none.
+    #[must_use]
+    pub fn per(self, n: u64) -> Self {
+        self.map(|joules| if n == 0 { 0.0 } else { joules / n as f64 })
+    }
+
+    fn map(self, f: impl Fn(f64) -> f64) -> Self {
         Self {
-            array_j: self.array_j * factor,
-            adc_j: self.adc_j * factor,
-            driver_j: self.driver_j * factor,
-            accumulator_j: self.accumulator_j * factor,
-            digital_j: self.digital_j * factor,
-            buffer_j: self.buffer_j * factor,
-            weight_load_j: self.weight_load_j * factor,
-            leakage_j: self.leakage_j * factor,
+            array_j: f(self.array_j),
+            adc_j: f(self.adc_j),
+            driver_j: f(self.driver_j),
+            accumulator_j: f(self.accumulator_j),
+            digital_j: f(self.digital_j),
+            buffer_j: f(self.buffer_j),
+            weight_load_j: f(self.weight_load_j),
+            leakage_j: f(self.leakage_j),
         }
     }
 }

@@ -21,5 +21,5 @@ pub use error::MapError;
 pub use map::{Demand, MAX_TILES, demand, map};
 pub use schedule::{LayerSchedule, Totals, schedule, totals};
 pub use tile::{LayerMapping, Mapping, Segment, Tile};
-pub use trace::{Event, Phase, events};
+pub use trace::{Event, Phase, TileClocks, events};
 pub use utilization::{Cells, UtilizationLoss};

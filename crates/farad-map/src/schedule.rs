@@ -2,10 +2,9 @@
 
 use crate::counts::static_events;
 use crate::tile::{LayerMapping, Mapping};
-use crate::trace::write_clocks;
+use crate::trace::TileClocks;
 use crate::utilization::Cells;
 use farad_hw::MacroSpec;
-use farad_hw::timing::mvm_clocks;
 use farad_net::MacLayer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -81,13 +80,13 @@ pub fn schedule(spec: &MacroSpec, layers: &[MacLayer], mapping: &Mapping) -> Vec
 
 fn layer_schedule(spec: &MacroSpec, layer: &MacLayer, mapping: &LayerMapping) -> LayerSchedule {
     let tiles = &mapping.tiles;
-    let mvm = mvm_clocks(spec);
     // Clocks of each instance, in all and for writing weights.
     let mut instances: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
     for tile in tiles {
         let (clocks, reload) = instances.entry(tile.instance).or_default();
-        *reload += write_clocks(spec, tile);
-        *clocks += write_clocks(spec, tile) + tile.positions.len() as u64 * mvm;
+        let of_tile = TileClocks::of(spec, tile);
+        *reload += of_tile.write;
+        *clocks += of_tile.total();
     }
     let (cycles, reload_cycles) = instances.values().copied().max().unwrap_or_default();
     let busy: u64 = instances.values().map(|(clocks, _)| clocks).sum();

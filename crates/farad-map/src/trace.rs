@@ -8,7 +8,7 @@
 
 use crate::tile::{LayerMapping, Tile};
 use farad_hw::MacroSpec;
-use farad_hw::timing::{planes_per_evaluation, share_steps};
+use farad_hw::timing::{mvm_clocks, planes_per_evaluation, share_steps};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
@@ -63,6 +63,12 @@ pub struct Event {
     pub tile: usize,
     /// What happens.
     pub phase: Phase,
+    /// Output position that is worked on; the tile's first one while its weights are written.
+    pub position: usize,
+    /// Evaluation of the position's input vector; the last one in the output phase.
+    pub evaluation: usize,
+    /// Which of the conversions that share an ADC; 0 outside the ADCs' phases.
+    pub order: usize,
 }
 
 /// All events of one layer for one image, by start clock; phases of no length are left out.
@@ -94,37 +100,63 @@ fn timeline(spec: &MacroSpec, tiles: &[Tile], queue: Vec<usize>, mvm: Arc<Mvm>) 
     let mut clock = 0;
     queue.into_iter().flat_map(move |index| {
         let tile = &tiles[index];
-        let event = move |from: u64, span: Span| Event {
+        let event = move |from: u64, span: Span, position: usize| Event {
             start_clock: from + span.start,
             end_clock: from + span.end,
             instance: tile.instance,
             tile: index,
             phase: span.phase,
+            position,
+            evaluation: span.evaluation,
+            order: span.order,
         };
+        let clocks = TileClocks::of(spec, tile);
         let write = Span {
             start: 0,
-            end: write_clocks(spec, tile),
+            end: clocks.write,
             phase: Phase::WriteWeights,
+            evaluation: 0,
+            order: 0,
         };
-        let writing = (write.end > 0).then(|| event(clock, write));
+        let writing = (write.end > 0).then(|| event(clock, write, tile.positions.start));
         let first = clock + write.end;
-        let positions = tile.positions.len() as u64;
-        clock = first + positions * mvm.clocks;
+        clock = first + clocks.multiply;
         let mvm = Arc::clone(&mvm);
-        let multiplying = (0..positions).flat_map(move |position| {
-            let (mvm, from) = (Arc::clone(&mvm), first + position * mvm.clocks);
-            (0..mvm.spans.len()).map(move |i| event(from, mvm.spans[i]))
+        let multiplying = tile.positions.clone().zip(0u64..).flat_map(move |(position, turn)| {
+            let (mvm, from) = (Arc::clone(&mvm), first + turn * mvm.clocks);
+            (0..mvm.spans.len()).map(move |i| event(from, mvm.spans[i], position))
         });
         writing.into_iter().chain(multiplying)
     })
 }
 
-/// Clocks to write a tile's weights for one image: none if they are resident.
-pub(crate) fn write_clocks(spec: &MacroSpec, tile: &Tile) -> u64 {
-    if tile.resident {
-        0
-    } else {
-        tile.rows() as u64 * spec.timing.row_write
+/// How long an instance is busy with one tile, for one image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TileClocks {
+    /// Clocks to write its weights: none if they are resident.
+    pub write: u64,
+    /// Clocks of its matrix-vector multiplications.
+    pub multiply: u64,
+}
+
+impl TileClocks {
+    /// Of `tile`.
+    #[must_use]
+    pub fn of(spec: &MacroSpec, tile: &Tile) -> Self {
+        Self {
+            write: if tile.resident {
+                0
+            } else {
+                tile.rows() as u64 * spec.timing.row_write
+            },
+            multiply: tile.positions.len() as u64 * mvm_clocks(spec),
+        }
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.write + self.multiply
     }
 }
 
@@ -134,6 +166,8 @@ struct Span {
     start: u64,
     end: u64,
     phase: Phase,
+    evaluation: usize,
+    order: usize,
 }
 
 /// One matrix-vector multiplication, phase by phase.
@@ -159,36 +193,34 @@ impl Mvm {
                 (true, e) => codes_out[e - 2],
             };
             let mut clock = array_free.max(may_start);
+            let mut run =
+                |clock: &mut u64, phase, clocks, order| run(&mut spans, clock, (phase, evaluation, order), clocks);
             for _ in 0..planes_per_evaluation(spec) {
-                run(&mut spans, &mut clock, Phase::Precharge, timing.precharge);
-                run(&mut spans, &mut clock, Phase::Broadcast, timing.broadcast);
-                run(&mut spans, &mut clock, Phase::Multiply, timing.multiply);
+                run(&mut clock, Phase::Precharge, timing.precharge, 0);
+                run(&mut clock, Phase::Broadcast, timing.broadcast, 0);
+                run(&mut clock, Phase::Multiply, timing.multiply, 0);
                 for _ in 0..share_steps(spec) {
-                    run(&mut spans, &mut clock, Phase::Share, timing.share);
+                    run(&mut clock, Phase::Share, timing.share, 0);
                 }
             }
             array_free = clock;
             clock = clock.max(adc_free);
-            for _ in 0..spec.adc.columns_per_adc {
-                run(&mut spans, &mut clock, Phase::Sample, timing.sample);
-                run(
-                    &mut spans,
-                    &mut clock,
-                    Phase::Convert,
-                    spec.adc.model().cycles(&spec.adc),
-                );
+            for order in 0..spec.adc.columns_per_adc {
+                run(&mut clock, Phase::Sample, timing.sample, order);
+                run(&mut clock, Phase::Convert, spec.adc.model().cycles(&spec.adc), order);
             }
             codes_out.push(clock);
         }
         let mut clocks = codes_out.last().copied().unwrap_or(0);
-        run(&mut spans, &mut clocks, Phase::Output, timing.output);
+        let last = spec.evaluations().saturating_sub(1);
+        run(&mut spans, &mut clocks, (Phase::Output, last, 0), timing.output);
         spans.sort_unstable();
         Self { spans, clocks }
     }
 }
 
 /// Adds a phase that starts at `clock`, and moves `clock` to its end.
-fn run(spans: &mut Vec<Span>, clock: &mut u64, phase: Phase, clocks: u64) {
+fn run(spans: &mut Vec<Span>, clock: &mut u64, (phase, evaluation, order): (Phase, usize, usize), clocks: u64) {
     let start = *clock;
     *clock += clocks;
     if clocks > 0 {
@@ -196,6 +228,8 @@ fn run(spans: &mut Vec<Span>, clock: &mut u64, phase: Phase, clocks: u64) {
             start,
             end: *clock,
             phase,
+            evaluation,
+            order,
         });
     }
 }

@@ -4,9 +4,10 @@ use crate::error::ReportError;
 use crate::report::*;
 use farad_core::EventCounts;
 use farad_hw::MacroSpec;
-use farad_hw::cost::{self, Energy};
+use farad_hw::cost::{self, Area, Energy};
 use farad_map::{Cells, LayerSchedule, Mapping, totals};
 use farad_net::{MacLayer, Network, bops, bops_uniq};
+use farad_sim::statistics::{mean, percentile, sample_std};
 use farad_sim::{LayerOutcome, RunOutcome};
 
 /// Everything that a report is made of.
@@ -106,8 +107,8 @@ impl Report {
                 conversions: sum.conversions,
             },
             totals: Totals {
-                area_mm2: 1e-6 * macro_area(run.spec).total() * sum.instances as f64,
-                macro_area_um2: macro_area(run.spec),
+                area_mm2: 1e-6 * macro_area(&cost::area(run.spec)).total() * sum.instances as f64,
+                macro_area_um2: macro_area(&cost::area(run.spec)),
                 tops_per_watt: 1e-12 * ratio(operations, by_component.total()),
                 tops: 1e-12 * ratio(operations, sum.latency_s),
                 tiles: sum.tiles as u64,
@@ -147,7 +148,7 @@ fn layer_report(run: &Run<'_>, index: usize, layer: &MacLayer, schedule: &LayerS
         conversions: schedule.conversions,
         cycles: schedule.cycles,
         latency_s: schedule.latency_s,
-        energy_j: per_image(&energy, all.events.images),
+        energy_j: component_energy(&energy.per(all.events.images)),
         sqnr_db: sqnr_db.is_finite().then_some(sqnr_db),
         clip_rate: sampled_rate(all.events.clipped_in_sample, &all.events),
         skip_rate: sampled_rate(all.events.skipped_in_sample, &all.events),
@@ -170,22 +171,22 @@ fn sampled_rate(hits: u64, events: &EventCounts) -> f64 {
     ratio(hits as f64, events.sampled() as f64)
 }
 
-fn per_image(energy: &Energy, images: u64) -> ComponentEnergy {
-    let share = |joules: f64| ratio(joules, images as f64);
+/// In the report's names.
+pub(crate) fn component_energy(energy: &Energy) -> ComponentEnergy {
     ComponentEnergy {
-        array: share(energy.array_j),
-        adc: share(energy.adc_j),
-        driver: share(energy.driver_j),
-        accumulator: share(energy.accumulator_j),
-        digital: share(energy.digital_j),
-        buffer: share(energy.buffer_j),
-        weight_load: share(energy.weight_load_j),
-        leakage: share(energy.leakage_j),
+        array: energy.array_j,
+        adc: energy.adc_j,
+        driver: energy.driver_j,
+        accumulator: energy.accumulator_j,
+        digital: energy.digital_j,
+        buffer: energy.buffer_j,
+        weight_load: energy.weight_load_j,
+        leakage: energy.leakage_j,
     }
 }
 
-fn macro_area(spec: &MacroSpec) -> MacroArea {
-    let area = cost::area(spec);
+/// In the report's names.
+pub(crate) fn macro_area(area: &Area) -> MacroArea {
     MacroArea {
         array: area.array_um2,
         drivers: area.drivers_um2,
@@ -242,46 +243,10 @@ fn ratio(part: f64, whole: f64) -> f64 {
     if whole == 0.0 { 0.0 } else { part / whole }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    ratio(values.iter().sum(), values.len() as f64)
-}
-
-/// With `n - 1` in the denominator; 0 for fewer than two values.
-fn sample_std(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-    ratio(squares, values.len().saturating_sub(1) as f64).sqrt()
-}
-
-/// Quantile `q` of ascending values by linear interpolation between ranks (type 7 of Hyndman and Fan, 1996, the
-/// default of NumPy and R).
-fn percentile(ascending: &[f64], q: f64) -> f64 {
-    let Some(last) = ascending.len().checked_sub(1) else {
-        return 0.0;
-    };
-    let rank = q * last as f64;
-    let below = rank.floor() as usize;
-    let above = (below + 1).min(last);
-    ascending[below] + (rank - below as f64) * (ascending[above] - ascending[below])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use farad_sim::ChipOutcome;
-
-    #[test]
-    fn statistics_of_known_values() {
-        let values = [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0];
-        assert_eq!(mean(&values), 5.0);
-        // Sum of squared deviations is 32.
-        assert_eq!(sample_std(&values), (32.0_f64 / 7.0).sqrt());
-        assert_eq!(sample_std(&[3.0]), 0.0);
-        // numpy.percentile([1, 2, 3, 4, 5], 5) = 1.2
-        assert!((percentile(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.05) - 1.2).abs() < 1e-12);
-        assert_eq!(percentile(&[1.5], 0.05), 1.5);
-        assert_eq!(percentile(&[], 0.05), 0.0);
-    }
 
     #[test]
     fn top1_pools_chips_and_the_mean_does_not() {

@@ -1,6 +1,8 @@
 //! Files of a report in a directory, whole or not at all.
 
+use crate::characterize::CharacterizeReport;
 use crate::error::ReportError;
+use crate::plot::Plot;
 use crate::report::Report;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,23 +35,49 @@ impl OutputDir {
     }
 
     /// Writes `report.json`, `layers.csv`, `report.html` and each plot as `NAME.svg`; returns their paths.
-    /// Every file is written under another name first, so that none is ever seen half written.
     ///
     /// # Errors
     /// What [`Report::plots`] and [`Report::layers_csv`] return, and [`ReportError::Write`].
     pub fn write(&self, report: &Report) -> Result<Vec<PathBuf>, ReportError> {
         let plots = report.plots()?;
-        let mut files = vec![
+        let files = vec![
             ("report.json".to_string(), report.json()?.into_bytes()),
             ("layers.csv".into(), report.layers_csv()?),
             ("report.html".into(), report.html(&plots).into_bytes()),
         ];
+        self.write_all(files, plots)
+    }
+
+    /// Writes `characterize.json`, `characterize.html` and each plot as `NAME.svg`; returns their paths.
+    ///
+    /// # Errors
+    /// What [`CharacterizeReport::plots`] returns, and [`ReportError::Write`].
+    pub fn write_characterization(&self, report: &CharacterizeReport) -> Result<Vec<PathBuf>, ReportError> {
+        let plots = report.plots()?;
+        let files = vec![
+            ("characterize.json".to_string(), report.json()?.into_bytes()),
+            ("characterize.html".into(), report.html(&plots).into_bytes()),
+        ];
+        self.write_all(files, plots)
+    }
+
+    /// Writes one file into the directory; returns its path.
+    ///
+    /// # Errors
+    /// [`ReportError::Write`].
+    pub fn write_file(&self, name: &str, text: String) -> Result<PathBuf, ReportError> {
+        Ok(self
+            .write_all(vec![(name.into(), text.into_bytes())], Vec::new())?
+            .remove(0))
+    }
+
+    /// Every file is written under another name first, so that none is ever seen half written.
+    fn write_all(&self, mut files: Vec<(String, Vec<u8>)>, plots: Vec<Plot>) -> Result<Vec<PathBuf>, ReportError> {
         files.extend(
             plots
                 .into_iter()
                 .map(|plot| (format!("{}.svg", plot.name), plot.svg.into_bytes())),
         );
-
         let result = self.replace(&files);
         if result.is_err() {
             for (name, _) in &files {

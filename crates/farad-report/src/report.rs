@@ -248,6 +248,19 @@ pub struct ComponentEnergy {
     pub leakage: f64,
 }
 
+impl MacroInfo {
+    /// The overrides, as text that follows the name.
+    #[must_use]
+    pub(crate) fn overrides(&self) -> String {
+        let set: Vec<String> = self.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        if set.is_empty() {
+            String::new()
+        } else {
+            format!(" with {}", set.join(", "))
+        }
+    }
+}
+
 impl MacroArea {
     /// Sum of the components, um^2.
     #[must_use]

@@ -27,7 +27,7 @@ impl Report {
             line("PARTIAL", warning);
         }
         line("network", self.network.name.clone());
-        line("macro", format!("{}{}", self.hw.name, self.overrides()));
+        line("macro", format!("{}{}", self.hw.name, self.hw.overrides()));
         line(
             "images",
             format!(
@@ -113,20 +113,6 @@ impl Report {
             percent(digital, 2),
             100.0 * (analog - digital)
         )
-    }
-
-    fn overrides(&self) -> String {
-        let set: Vec<String> = self
-            .hw
-            .set
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        if set.is_empty() {
-            String::new()
-        } else {
-            format!(" with {}", set.join(", "))
-        }
     }
 }
 

@@ -27,8 +27,8 @@ pub enum Align {
 /// A table of text cells under one header.
 #[derive(Debug, Clone)]
 pub struct TextTable {
-    columns: Vec<(String, Align)>,
-    rows: Vec<Vec<String>>,
+    pub(crate) columns: Vec<(String, Align)>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl TextTable {

@@ -63,7 +63,8 @@ pub fn charge_statistics(
         .collect())
 }
 
-fn stats(spec: &MacroSpec, mut charges: Vec<i32>) -> ChargeStats {
+/// What an ADC range that follows the data is told about `charges`.
+pub(crate) fn stats(spec: &MacroSpec, mut charges: Vec<i32>) -> ChargeStats {
     let n = charges.len().max(1) as f64;
     let mean = charges.iter().map(|&c| f64::from(c)).sum::<f64>() / n;
     let variance = charges.iter().map(|&c| (f64::from(c) - mean).powi(2)).sum::<f64>() / n;
@@ -87,6 +88,16 @@ fn stats(spec: &MacroSpec, mut charges: Vec<i32>) -> ChargeStats {
 struct Unit {
     rows: Vec<i32>,
     zero: i32,
+}
+
+/// Exact charges of `tile`'s conversions for `vectors` of its rows, `[vector][evaluation][output][conversion]`, in units of the LSB column.
+pub(crate) fn charges<'a>(spec: &MacroSpec, tile: &TilePlan, vectors: impl Iterator<Item = &'a [u8]>) -> Vec<i32> {
+    let units = units(spec, std::slice::from_ref(tile)).remove(0);
+    let mut charges = Vec::new();
+    for rows in vectors {
+        push_charges(spec, &units, rows, &mut charges);
+    }
+    charges
 }
 
 /// The conversions of a copy's tiles: `[tile][output and slot]`.

@@ -27,6 +27,9 @@ pub enum SimError {
         /// How many are possible.
         limit: usize,
     },
+    /// The macro is too narrow for its own bits.
+    #[error(transparent)]
+    Map(#[from] farad_map::MapError),
     /// The network failed.
     #[error(transparent)]
     Network(#[from] farad_net::NetError),

@@ -5,6 +5,8 @@
 //! last bit for every macro, which is what the tests in `tests/` are for.
 
 mod calibrate;
+pub mod characterize;
+pub mod conversions;
 mod digital;
 mod error;
 mod fast;
@@ -15,6 +17,7 @@ mod probe;
 mod reference;
 mod run;
 mod simulator;
+pub mod statistics;
 
 pub use calibrate::charge_statistics;
 pub use digital::{DigitalEngine, DigitalNetwork};

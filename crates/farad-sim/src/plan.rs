@@ -31,6 +31,8 @@ pub(crate) struct TilePlan {
     pub(crate) noise: NoiseKey,
     /// Number of the tile in the sums of its outputs.
     pub(crate) part: usize,
+    /// Index of the tile in the layer's mapping.
+    pub(crate) index: usize,
 }
 
 impl TilePlan {
@@ -92,8 +94,8 @@ fn plan_layer(
     seed: u64,
 ) -> LayerPlan {
     let mut copies: Vec<CopyPlan> = Vec::new();
-    for tile in &mapped.tiles {
-        let tile_plan = plan_tile(spec, index, layer, tile, stats, seed);
+    for (number, tile) in mapped.tiles.iter().enumerate() {
+        let tile_plan = plan_tile(spec, index, layer, (number, tile), stats, seed);
         match copies.iter_mut().find(|copy| copy.positions == tile.positions) {
             Some(copy) => copy.tiles.push(tile_plan),
             None => copies.push(CopyPlan {
@@ -116,7 +118,7 @@ fn plan_tile(
     spec: &MacroSpec,
     index: usize,
     layer: &MacLayer,
-    tile: &Tile,
+    (number, tile): (usize, &Tile),
     stats: Option<&ChargeStats>,
     seed: u64,
 ) -> TilePlan {
@@ -154,5 +156,6 @@ fn plan_tile(
         correction: Correction::new(spec, rows, spec.input.bits),
         noise: NoiseKey::new(seed, index, tile.part),
         part: tile.part,
+        index: number,
     }
 }

@@ -10,6 +10,7 @@ use farad_hw::MacroSpec;
 use farad_hw::adc::Conversion;
 use farad_hw::chip::{AdcModel, SiteModel, SlotModel, quanta_per_unit};
 use farad_hw::encoding::stored_bit;
+use farad_hw::scale::Scale;
 use farad_hw::spec::{Cell, InputCombine};
 
 /// Accumulators of all outputs at one position of one image. `out[o]` has no bias.
@@ -54,25 +55,40 @@ pub(crate) fn position(
 }
 
 /// One input vector on the wordlines of one tile.
-struct Drive<'a> {
-    spec: &'a MacroSpec,
-    tile: &'a TilePlan,
-    model: &'a SiteModel,
-    x: &'a [u8],
-    position: u32,
-    image: u32,
+pub(crate) struct Drive<'a> {
+    /// Macro.
+    pub(crate) spec: &'a MacroSpec,
+    /// Tile.
+    pub(crate) tile: &'a TilePlan,
+    /// The tile's place on a chip.
+    pub(crate) model: &'a SiteModel,
+    /// Inputs, one per wordline.
+    pub(crate) x: &'a [u8],
+    /// Output position.
+    pub(crate) position: u32,
+    /// Dataset index of the image.
+    pub(crate) image: u32,
+}
+
+/// One question to a comparator: was the input, with its noise, at least the level?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decision {
+    /// Input, steps of the axis.
+    pub(crate) input: i16,
+    /// Level, steps of the axis.
+    pub(crate) level: i32,
 }
 
 impl Drive<'_> {
     /// The digital result of local output `j`: weighted codes, in product counts, with the scheme's corrections.
     fn output(&self, j: usize, probe: &mut TileProbe) -> f64 {
         let output = &self.model.outputs[j];
-        let slots_per_output = output.slots.len();
         let mut codes = 0i64;
         for (s, slot) in output.slots.iter().enumerate() {
-            let slot_number = ((self.tile.outputs.start + j) * slots_per_output + s) as u32;
             for evaluation in 0..self.spec.evaluations() {
-                let code = self.convert(j, slot, slot_number, evaluation, probe);
+                let seen = self.convert(j, s, evaluation, &mut |_| {});
+                probe.converted(self.position, self.image, seen);
+                let code = seen.conversion.code;
                 let middle = if self.tile.scale.signed {
                     self.spec.adc.codes() as i64 / 2
                 } else {
@@ -114,7 +130,11 @@ impl Drive<'_> {
         charge
     }
 
-    fn convert(&self, j: usize, slot: &SlotModel, slot_number: u32, evaluation: usize, probe: &mut TileProbe) -> usize {
+    /// Conversion `s` of local output `j` in one evaluation; `watch` sees every decision.
+    pub(crate) fn convert(&self, j: usize, s: usize, evaluation: usize, watch: &mut dyn FnMut(Decision)) -> Seen {
+        let slots = &self.model.outputs[j].slots;
+        let slot = &slots[s];
+        let slot_number = ((self.tile.outputs.start + j) * slots.len() + s) as u32;
         let planes = slot.plane_weights.len();
         let mut charge = 0.0f32;
         for (i, &weight) in slot.plane_weights.iter().enumerate() {
@@ -130,31 +150,38 @@ impl Drive<'_> {
             |block: u32, index: usize| self.tile.noise.draws(slot_number, self.position, self.image, block)[index];
         let input = scale.noisy(clean, self.spec.adc.bits, || draw(0, evaluation));
         let adc = &self.model.adcs[slot.adc];
-        let conversion = self.quantise(adc, input, |decision| {
+        let draw_decision = |decision: usize| {
             // Decisions beyond the eighth draw from the slot's second stream.
             let slot = slot_number | u32::from(decision >= 8) << 31;
             self.tile
                 .noise
                 .draws(slot, self.position, self.image, 1 + evaluation as u32)[decision % 8]
-        });
-        probe.converted(self.position, self.image, Seen { clean, conversion });
-        conversion.code
+        };
+        let conversion = quantise(self.spec, scale, adc, input, draw_decision, watch);
+        Seen { clean, conversion }
     }
+}
 
-    fn quantise(&self, adc: &AdcModel, input: i16, draw: impl Fn(usize) -> u16) -> Conversion {
-        let adc_spec = &self.spec.adc;
-        let scale = &self.tile.scale;
-        let mut decision = 0;
-        adc_spec
-            .model()
-            .convert(adc_spec, scale.signed, &adc.levels, &mut |level| {
-                let noisy = if scale.decision_sigma == 0 {
-                    input
-                } else {
-                    add_noise(input, scale.decision_sigma, draw(decision))
-                };
-                decision += 1;
-                i32::from(noisy) >= level
-            })
-    }
+/// What `adc` makes of `input`, decision by decision: `draw` yields the uniform of a decision, `watch` sees them.
+pub(crate) fn quantise(
+    spec: &MacroSpec,
+    scale: &Scale,
+    adc: &AdcModel,
+    input: i16,
+    draw: impl Fn(usize) -> u16,
+    watch: &mut dyn FnMut(Decision),
+) -> Conversion {
+    let mut decision = 0;
+    spec.adc
+        .model()
+        .convert(&spec.adc, scale.signed, &adc.levels, &mut |level| {
+            let noisy = if scale.decision_sigma == 0 {
+                input
+            } else {
+                add_noise(input, scale.decision_sigma, draw(decision))
+            };
+            decision += 1;
+            watch(Decision { input: noisy, level });
+            i32::from(noisy) >= level
+        })
 }

@@ -36,7 +36,7 @@ pub struct ImageSet<'a> {
 
 impl ImageSet<'_> {
     /// Activations and dataset indices of some pictures.
-    fn batch(&self, network: &Network, range: &Range<usize>) -> Result<(Vec<u8>, Vec<u32>), SimError> {
+    pub(crate) fn batch(&self, network: &Network, range: &Range<usize>) -> Result<(Vec<u8>, Vec<u32>), SimError> {
         let len = self.height * self.width * self.channels;
         let input = network.quantize_input(&self.pixels[range.start * len..range.end * len])?;
         Ok((input, range.clone().map(|i| i as u32).collect()))
@@ -79,7 +79,8 @@ pub fn run(
     pool.install(|| Run::new(network, spec, mapping, images, config)?.go(progress, stop))
 }
 
-fn check(network: &Network, mapping: &Mapping, images: &ImageSet<'_>) -> Result<(), SimError> {
+/// That the pictures fit the network and the network the noise keys.
+pub(crate) fn check(network: &Network, mapping: &Mapping, images: &ImageSet<'_>) -> Result<(), SimError> {
     let shape = [images.height, images.width, images.channels];
     if shape != network.input_shape() {
         return Err(SimError::ImageShape {
@@ -108,12 +109,12 @@ fn check(network: &Network, mapping: &Mapping, images: &ImageSet<'_>) -> Result<
     Ok(())
 }
 
-struct Run<'a> {
-    network: &'a Network,
-    images: &'a ImageSet<'a>,
+pub(crate) struct Run<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) images: &'a ImageSet<'a>,
     config: &'a RunConfig,
     digital: DigitalNetwork,
-    simulator: Simulator<'a>,
+    pub(crate) simulator: Simulator<'a>,
 }
 
 /// What one batch adds to the outcome of one chip.
@@ -127,7 +128,8 @@ struct Tally {
 }
 
 impl<'a> Run<'a> {
-    fn new(
+    /// Packs, plans and calibrates.
+    pub(crate) fn new(
         network: &'a Network,
         spec: &'a MacroSpec,
         mapping: &'a Mapping,

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use farad_report::characterize::Limit;
 use std::path::PathBuf;
 
 /// Heading of the flags that every command takes.
@@ -21,6 +22,7 @@ Examples:
   farad run                                      the bundled network, images and macro
   farad run net.tflite --data cifar-10 --out results
   farad map --macro jia-jssc-2020                tiles and utilisation, without images
+  farad characterize --chips 50 --limit inl=0.5  linearity, noise and yield of the macro alone
   farad list macro"
 )]
 pub(crate) struct Cli {
@@ -54,6 +56,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     /// Run a network on a macro: accuracy, energy, latency, utilisation per layer.
     Run(RunArgs),
+    /// Measure a macro: linearity, noise, signal to error, energy per conversion, over many chips.
+    Characterize(CharacterizeArgs),
     /// Put a network on macros: tiles, utilisation, conversions, cycles; no images needed.
     Map(MapArgs),
     /// Show a network: nodes, shapes, parameters, MACs, BOPs.
@@ -99,7 +103,8 @@ Examples:
   farad run
   farad run --set adc.bits=6 --images 200 --chips 8
   farad run net.tflite --macro my-macro.toml --data cifar-10 --out results
-  farad run net.onnx --data ./pictures --pixel-max 1 --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25")]
+  farad run net.onnx --data ./pictures --pixel-max 1 --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25
+  farad run --images 1 --trace trace.json --trace-layer conv2 --trace-column 8")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArg,
@@ -132,6 +137,33 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) preprocess: PreprocessArgs,
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
+}
+
+/// What a cycle trace shows.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cycle trace, of chip 0")]
+pub(crate) struct TraceArgs {
+    /// Write what happens in which clock into this file: for Perfetto and chrome://tracing, or, if it ends in .vcd, for
+    /// GTKWave and Surfer. Layers, tiles and waiting are all there; phases and decisions are there for what is chosen.
+    #[arg(long = "trace", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Layer whose phases are shown: its name or its number, from 0; may be repeated [default: the first].
+    #[arg(long = "trace-layer", value_name = "LAYER", requires = "file")]
+    pub(crate) layers: Vec<String>,
+    /// Tile of these layers, from 0; may be repeated [default: 0].
+    #[arg(long = "trace-tile", value_name = "N", requires = "file")]
+    pub(crate) tiles: Vec<usize>,
+    /// Image, from 0; may be repeated [default: 0].
+    #[arg(long = "trace-image", value_name = "N", requires = "file")]
+    pub(crate) images: Vec<usize>,
+    /// Output positions of each tile, from its first one.
+    #[arg(long = "trace-positions", value_name = "N", default_value_t = 4, requires = "file")]
+    pub(crate) positions: usize,
+    /// Physical column of these tiles whose converter's decisions are shown, from 0.
+    #[arg(long = "trace-column", value_name = "N", default_value_t = 0, requires = "file")]
+    pub(crate) column: usize,
 }
 
 /// How pixels become the real numbers of a network with a float input.
@@ -156,6 +188,46 @@ pub(crate) enum Engine {
     Fast,
     /// The circuit equations, cell by cell.
     Reference,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The macro is driven with uniform weights and random inputs on all its rows. A limit is a greatest value of inl, dnl,
+missing_codes, offset or gain, or a least one of enob, csnr or output_snr, in the unit of the table. With limits the exit
+code is 3 when fewer chips than --yield keep all of them.
+
+Examples:
+  farad characterize
+  farad characterize jia-jssc-2020 --chips 20 --out results
+  farad characterize my-macro.toml --set adc.bits=10 --chips 100 --limit inl=0.5 --limit enob=8 --yield 99")]
+pub(crate) struct CharacterizeArgs {
+    /// Macro: a name of `farad list macro`, or a TOML file.
+    #[arg(value_name = "MACRO", default_value = crate::inputs::DEFAULT_MACRO)]
+    pub(crate) hw: String,
+    /// Change a key of the macro, such as adc.bits=6; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) set: Vec<(String, String)>,
+    /// Chips to measure, each with its own static mismatch.
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) chips: u32,
+    /// Seed of the temporal noise and of the random inputs and weights.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// A limit on a figure of a chip, such as inl=0.5; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = Limit::parse)]
+    pub(crate) limit: Vec<Limit>,
+    /// Least share of the chips that must keep all limits, in percent.
+    #[arg(long = "yield", value_name = "PERCENT", default_value_t = 100.0, requires = "limit", value_parser = percentage)]
+    pub(crate) least_yield: f64,
+    /// Threads, 0 for all cores.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    pub(crate) threads: u16,
+    /// Write characterize.json, characterize.html and the plots into this directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print characterize.json instead of the tables.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -345,6 +417,13 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().into(), value.trim().into())),
         _ => Err("expected KEY=VALUE, such as adc.bits=6".into()),
+    }
+}
+
+fn percentage(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("expected 0 to 100".into()),
     }
 }
 

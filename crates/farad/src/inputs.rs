@@ -49,23 +49,28 @@ pub(crate) struct Macro {
     pub(crate) sha256: String,
 }
 
-/// The bundled macro of this name, or else the file, with `--set` applied.
+/// The macro of `--macro`, with `--set` applied.
 pub(crate) fn hw(args: &MacroArgs) -> Result<Macro, Failure> {
-    if let Some(model) = models::find(&args.hw) {
+    hw_by_name(&args.hw, &args.set)
+}
+
+/// The bundled macro called `name`, or else the file, with `set` applied.
+pub(crate) fn hw_by_name(name: &str, set: &[(String, String)]) -> Result<Macro, Failure> {
+    if let Some(model) = models::find(name) {
         return Ok(Macro {
-            spec: model.spec(&args.set)?,
+            spec: model.spec(set)?,
             sha256: sha256(model.text.as_bytes()),
         });
     }
-    let path = Path::new(&args.hw);
+    let path = Path::new(name);
     if !path.exists() {
-        return Err(not_found("macro", &args.hw, models::list().iter().map(|m| m.name)));
+        return Err(not_found("macro", name, models::list().iter().map(|m| m.name)));
     }
     let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read macro `{}`", args.hw))
+        .with_context(|| format!("cannot read macro `{name}`"))
         .map_err(Failure::Input)?;
     Ok(Macro {
-        spec: schema::parse(&args.hw, &text, &args.set)?,
+        spec: schema::parse(name, &text, set)?,
         sha256: sha256(text.as_bytes()),
     })
 }

@@ -37,6 +37,7 @@ fn run() -> Status {
     let terminal = Terminal::new(cli.color, cli.quiet, cli.verbose);
     let result = match &cli.command {
         Command::Run(args) => commands::run::run(args, &terminal),
+        Command::Characterize(args) => commands::characterize::run(args, &terminal),
         Command::Map(args) => commands::map::run(args, &terminal),
         Command::Inspect(args) => commands::inspect::run(args, &terminal),
         Command::Train(args) => commands::train::run(args, &terminal),

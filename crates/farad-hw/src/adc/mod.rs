@@ -8,6 +8,7 @@ pub mod cdac;
 pub mod crosssim;
 mod flash;
 mod ideal;
+pub mod linearity;
 mod ramp;
 pub mod sar;
 

@@ -3,6 +3,7 @@
 mod checks;
 mod cost;
 mod diagnostics;
+mod linearity;
 mod models;
 mod netlist;
 mod peers_crosssim;

@@ -1,38 +1,32 @@
 //! `report.html`: one file that needs nothing else, for a browser and for paper.
 
+pub(crate) mod page;
+
 use crate::plot::Plot;
 use crate::report::{LayerReport, Report};
 use crate::units::{count, digits, percent, prefix, rate, short_name, si};
-use std::fmt::{Display, Write};
-
-const STYLE: &str = include_str!("style.css");
+use page::{escape, push};
 
 impl Report {
     /// The page with `plots` inlined.
     #[must_use]
     pub fn html(&self, plots: &[Plot]) -> String {
         let title = format!("{} on {}", self.network.name, self.hw.name);
-        let figures: String = plots.iter().map(figure).collect();
+        let figures: String = plots.iter().map(page::figure).collect();
         let partial = self.partial_warning().map_or(String::new(), |warning| {
-            format!(
-                "<p class=\"partial\">Partial report: the run was {}. All figures are over what was run.</p>\n",
-                escape(&warning)
-            )
+            page::warning(&format!(
+                "Partial report: the run was {warning}. All figures are over what was run."
+            ))
         });
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{partial}\
-             <header>\n<h1>{title}</h1>\n<p class=\"dim\">{subtitle}</p>\n</header>\n\
-             {cards}<h2>Layers</h2>\n{layers}{figures}<h2>Macro area</h2>\n{area}<h2>Details</h2>\n{details}\
-             </body>\n</html>\n",
-            title = escape(&title),
-            subtitle = escape(&self.subtitle()),
-            cards = self.cards(),
+        let body = format!(
+            "{partial}{header}{cards}<h2>Layers</h2>\n{layers}{figures}<h2>Macro area</h2>\n{area}<h2>Details</h2>\n{details}",
+            header = page::header(&title, &self.subtitle()),
+            cards = page::cards(&self.cards()),
             layers = layer_table(&self.layers),
             area = self.area_table(),
-            details = self.details(),
-        )
+            details = page::details(&self.details()),
+        );
+        page::page(&title, &body)
     }
 
     fn subtitle(&self) -> String {
@@ -47,7 +41,7 @@ impl Report {
         )
     }
 
-    fn cards(&self) -> String {
+    fn cards(&self) -> Vec<(String, String)> {
         let a = &self.accuracy;
         let spread = if a.chips.len() > 1 {
             format!(
@@ -58,7 +52,7 @@ impl Report {
         } else {
             String::new()
         };
-        let cards = [
+        vec![
             (
                 format!("{} %", percent(a.top1, 2)),
                 format!("top-1; digital {}\u{a0}%{spread}", percent(a.top1_digital, 2)),
@@ -80,19 +74,7 @@ impl Report {
                 format!("{} mm²", digits(self.totals.area_mm2)),
                 format!("{} macro instances", count(self.totals.instances)),
             ),
-        ];
-        let mut out = String::from("<section class=\"cards\">\n");
-        for (value, caption) in cards {
-            push(
-                &mut out,
-                format_args!(
-                    "<div class=\"card\"><b>{}</b><span>{}</span></div>\n",
-                    escape(&value),
-                    escape(&caption)
-                ),
-            );
-        }
-        out + "</section>\n"
+        ]
     }
 
     fn area_table(&self) -> String {
@@ -119,14 +101,14 @@ impl Report {
         out + "</table>\n"
     }
 
-    fn details(&self) -> String {
+    fn details(&self) -> Vec<(&'static str, String)> {
         let set: Vec<String> = self
             .hw
             .set
             .iter()
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
-        let rows = [
+        vec![
             (
                 "network",
                 format!("{}, SHA-256 {}", self.network.name, self.network.sha256),
@@ -173,21 +155,8 @@ impl Report {
                     self.farad_version, self.semantics, self.schema
                 ),
             ),
-        ];
-        let mut out = String::from("<dl>\n");
-        for (name, value) in rows {
-            push(&mut out, format_args!("<dt>{name}</dt><dd>{}</dd>\n", escape(&value)));
-        }
-        out + "</dl>\n"
+        ]
     }
-}
-
-fn figure(plot: &Plot) -> String {
-    format!(
-        "<figure role=\"img\" aria-label=\"{0}\">\n{1}</figure>\n",
-        escape(plot.title),
-        plot.svg
-    )
 }
 
 fn layer_table(layers: &[LayerReport]) -> String {
@@ -241,28 +210,4 @@ fn layer_table(layers: &[LayerReport]) -> String {
         );
     }
     out + "</table>\n</div>\n"
-}
-
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _ = out.write_fmt(text);
-}
-
-/// Text as HTML text or attribute value: names come from files.
-fn escape(text: &(impl Display + ?Sized)) -> String {
-    text.to_string()
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_cannot_write_html() {
-        assert_eq!(escape("<b>\"a\" & b"), "&lt;b&gt;&quot;a&quot; &amp; b");
-    }
 }

@@ -23,27 +23,27 @@ const NAME_CHARS: usize = 28;
 const FONT: f64 = 12.0;
 
 /// One part of every bar.
-pub(super) struct Series<'a> {
-    pub(super) name: &'a str,
-    pub(super) color: RGBColor,
-    pub(super) values: Vec<f64>,
+pub(crate) struct Series<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) color: RGBColor,
+    pub(crate) values: Vec<f64>,
 }
 
 /// The plot before it is drawn. `values` and `labels` run along `names`.
-pub(super) struct Bars<'a> {
-    pub(super) title: &'a str,
+pub(crate) struct Bars<'a> {
+    pub(crate) title: &'a str,
     /// Quantity with its unit.
-    pub(super) axis: &'a str,
-    pub(super) names: Vec<&'a str>,
-    pub(super) series: Vec<Series<'a>>,
+    pub(crate) axis: &'a str,
+    pub(crate) names: Vec<&'a str>,
+    pub(crate) series: Vec<Series<'a>>,
     /// Written at the end of each bar.
-    pub(super) labels: Vec<String>,
+    pub(crate) labels: Vec<String>,
     /// End of the axis; the longest bar if `None`.
-    pub(super) full_scale: Option<f64>,
+    pub(crate) full_scale: Option<f64>,
 }
 
 impl Bars<'_> {
-    pub(super) fn draw(&self) -> Result<String, ReportError> {
+    pub(crate) fn draw(&self) -> Result<String, ReportError> {
         let names: Vec<String> = self.names.iter().map(|name| short_name(name, NAME_CHARS)).collect();
         let left = 12 + names.iter().map(|name| text_width_px(name, FONT)).max().unwrap_or(0);
         let legend = self.legend(left);

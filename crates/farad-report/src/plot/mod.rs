@@ -3,7 +3,8 @@
 //! A plot stands alone as a file: dark ink on white. On the HTML page the same text is inlined and the page's style
 //! sheet replaces [`INK`], [`GRID`] and [`PAPER`] by the reader's colours, so these three are used for nothing else.
 
-mod bars;
+pub(crate) mod bars;
+pub(crate) mod chart;
 mod codes;
 mod silicon;
 mod yield_curve;
@@ -25,7 +26,7 @@ pub(crate) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
 /// The palette of Okabe and Ito, which colour-blind readers can tell apart ("Color Universal Design", 2008);
 /// grey takes the place of its black.
-const PALETTE: [RGBColor; 8] = [
+pub(crate) const PALETTE: [RGBColor; 8] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xE6, 0x9F, 0x00),
     RGBColor(0x00, 0x9E, 0x73),
@@ -213,7 +214,7 @@ fn text_width_px(text: &str, size_px: f64) -> u32 {
 }
 
 /// A tick's text: as few decimals as tell the ticks apart.
-fn tick(value: &f64) -> String {
+pub(crate) fn tick(value: &f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }

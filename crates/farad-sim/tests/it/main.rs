@@ -1,5 +1,6 @@
 //! Laws of the simulator.
 
+mod characterize;
 mod engines;
 mod fixture;
 mod lossless;

@@ -1,5 +1,6 @@
 //! One file for each command: what it needs, what it does, what it prints.
 
+pub(crate) mod characterize;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod data;
@@ -9,4 +10,5 @@ pub(crate) mod list;
 pub(crate) mod map;
 pub(crate) mod run;
 pub(crate) mod spice;
+pub(crate) mod trace;
 pub(crate) mod train;

@@ -1,5 +1,6 @@
 //! `farad run`
 
+use super::trace::TraceFile;
 use crate::cli::{Engine, RunArgs};
 use crate::failure::{Failure, Status};
 use crate::progress::Progress;
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
     let data = inputs::dataset(&network, args.data.as_deref(), args.images)?;
     let mapping = farad_map::map(&hw.spec, network.mac_layers()).map_err(Failure::from_input)?;
     let schedule = farad_map::schedule(&hw.spec, network.mac_layers(), &mapping);
+    let trace = TraceFile::new(&args.trace, &network, &hw.spec, &mapping, data.len())?;
     // Last, so that wrong input leaves no directory behind; before the run, so that the run is not lost.
     let out = args
         .out
@@ -69,6 +71,9 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         )));
     }
 
+    if let Some(trace) = trace {
+        trace.write(&network, &hw.spec, &mapping, &schedule, &images, &config, terminal)?;
+    }
     let report = Report::build(&Run {
         network: &network,
         spec: &hw.spec,

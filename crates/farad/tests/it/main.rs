@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_inputs;
+mod characterize;
 mod data;
 mod harness;
 mod results;
 mod streams;
+mod trace;
 mod train;

@@ -37,6 +37,7 @@ fn every_command_explains_itself() {
     let bench = Bench::new();
     for command in [
         "run",
+        "characterize",
         "map",
         "inspect",
         "train",

@@ -1,0 +1,239 @@
+//! Lines, bands, dots and bars over two numeric axes, with the legend above the data.
+
+use super::{GRID, INK, PAPER, WIDTH, text_style, text_width_px, tick, title_style};
+use crate::error::ReportError;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, VPos};
+use std::ops::Range;
+
+const FONT: f64 = 12.0;
+/// Title, px.
+const TITLE: i32 = 30;
+/// One line of the legend, px.
+const LEGEND_LINE: i32 = 20;
+/// Left of the legend and of the plot's frame, px.
+const LEFT: i32 = 60;
+/// Height of the plot without title and legend, px.
+const BODY: i32 = 322;
+/// How much a band covers what lies below it.
+const BAND_OPACITY: f64 = 0.3;
+
+/// How a layer is drawn.
+#[derive(Debug, Clone)]
+pub(crate) enum Mark {
+    /// A line through the points.
+    Line(Vec<(f64, f64)>),
+    /// The same, dashed.
+    Dashed(Vec<(f64, f64)>),
+    /// A dot at each point.
+    Dots(Vec<(f64, f64)>),
+    /// A ring at each point.
+    Rings(Vec<(f64, f64)>),
+    /// The area between two curves, `(x, low, high)`.
+    Band(Vec<(f64, f64, f64)>),
+    /// The area between two curves of any course.
+    Area([Vec<(f64, f64)>; 2]),
+    /// Bars of one width from zero, around `x`.
+    Bars(Vec<(f64, f64)>, f64),
+}
+
+/// One layer of a chart; later ones lie above.
+#[derive(Debug, Clone)]
+pub(crate) struct Layer {
+    /// In the legend; none if empty.
+    pub(crate) name: String,
+    pub(crate) color: RGBColor,
+    pub(crate) mark: Mark,
+}
+
+impl Layer {
+    pub(crate) fn new(name: impl Into<String>, color: RGBColor, mark: Mark) -> Self {
+        Self {
+            name: name.into(),
+            color,
+            mark,
+        }
+    }
+
+    fn points(&self) -> Vec<(f64, f64)> {
+        match &self.mark {
+            Mark::Line(p) | Mark::Dashed(p) | Mark::Dots(p) | Mark::Rings(p) => p.clone(),
+            Mark::Band(p) => p.iter().flat_map(|&(x, low, high)| [(x, low), (x, high)]).collect(),
+            Mark::Area(curves) => curves.concat(),
+            Mark::Bars(p, width) => p
+                .iter()
+                .flat_map(|&(x, y)| [(x - width / 2.0, 0.0), (x + width / 2.0, y)])
+                .collect(),
+        }
+    }
+}
+
+/// The plot before it is drawn.
+pub(crate) struct Chart<'a> {
+    pub(crate) title: &'a str,
+    /// Quantity with its unit.
+    pub(crate) x: &'a str,
+    /// Quantity with its unit.
+    pub(crate) y: &'a str,
+    pub(crate) layers: Vec<Layer>,
+    /// What the vertical axis shows; all data with a margin if `None`.
+    pub(crate) y_range: Option<Range<f64>>,
+    /// Text of a tick of the horizontal axis.
+    pub(crate) x_tick: fn(&f64) -> String,
+    /// Ticks of the horizontal axis, about.
+    pub(crate) x_ticks: usize,
+}
+
+impl<'a> Chart<'a> {
+    pub(crate) fn new(title: &'a str, x: &'a str, y: &'a str, layers: Vec<Layer>) -> Self {
+        Self {
+            title,
+            x,
+            y,
+            layers,
+            y_range: None,
+            x_tick: tick,
+            x_ticks: 9,
+        }
+    }
+
+    pub(crate) fn draw(&self) -> Result<String, ReportError> {
+        let legend = self.legend();
+        let top = TITLE + legend.last().map_or(0, |entry| entry.line + 1) * LEGEND_LINE;
+        let points: Vec<(f64, f64)> = self.layers.iter().flat_map(Layer::points).collect();
+        let x_range = extent(points.iter().map(|p| p.0), 0.0);
+        let y_range = self
+            .y_range
+            .clone()
+            .unwrap_or_else(|| extent(points.iter().map(|p| p.1), 0.05));
+        let mut svg = String::new();
+        {
+            let root = SVGBackend::with_string(&mut svg, (WIDTH, (top + BODY) as u32)).into_drawing_area();
+            root.fill(&PAPER)?;
+            root.draw_text(self.title, &title_style(), (12, 8))?;
+            for entry in &legend {
+                entry.draw(&root)?;
+            }
+            let mut chart = ChartBuilder::on(&root)
+                .margin_top(top + 8)
+                .margin_right(30)
+                .margin_bottom(10)
+                .set_label_area_size(LabelAreaPosition::Left, LEFT - 2)
+                .set_label_area_size(LabelAreaPosition::Bottom, 42)
+                .build_cartesian_2d(x_range, y_range)?;
+            chart
+                .configure_mesh()
+                .light_line_style(TRANSPARENT)
+                .bold_line_style(GRID)
+                .axis_style(INK)
+                .x_labels(self.x_ticks)
+                .y_labels(7)
+                .x_label_formatter(&self.x_tick)
+                .y_label_formatter(&tick)
+                .label_style(text_style(FONT, HPos::Center, VPos::Center))
+                .axis_desc_style(text_style(FONT, HPos::Center, VPos::Center))
+                .x_desc(self.x)
+                .y_desc(self.y)
+                .draw()?;
+            for Layer { color, mark, .. } in &self.layers {
+                match mark {
+                    Mark::Line(p) => {
+                        chart.draw_series(LineSeries::new(p.iter().copied(), color.stroke_width(2)))?;
+                    }
+                    Mark::Dashed(p) => {
+                        let dashes = DashedLineSeries::new(p.iter().copied(), 6, 4, color.stroke_width(2));
+                        chart.draw_series(dashes)?;
+                    }
+                    Mark::Dots(p) => {
+                        chart.draw_series(p.iter().map(|&at| Circle::new(at, 3, color.filled())))?;
+                    }
+                    Mark::Rings(p) => {
+                        chart.draw_series(p.iter().map(|&at| Circle::new(at, 5, color.stroke_width(2))))?;
+                    }
+                    Mark::Band(p) => {
+                        let there = p.iter().map(|&(x, low, _)| (x, low));
+                        let back = p.iter().rev().map(|&(x, _, high)| (x, high));
+                        chart.draw_series([area(there.chain(back).collect(), *color)])?;
+                    }
+                    Mark::Area([there, back]) => {
+                        let outline = there.iter().chain(back.iter().rev()).copied().collect();
+                        chart.draw_series([area(outline, *color)])?;
+                    }
+                    Mark::Bars(p, width) => {
+                        chart.draw_series(p.iter().map(|&(x, y)| {
+                            Rectangle::new([(x - width / 2.0, 0.0), (x + width / 2.0, y)], color.filled())
+                        }))?;
+                    }
+                }
+            }
+            root.present()?;
+        }
+        Ok(svg)
+    }
+
+    /// Named layers, in lines that fit.
+    fn legend(&self) -> Vec<Entry<'_>> {
+        let mut entries = Vec::new();
+        let (mut x, mut line) = (LEFT, 0);
+        for layer in self.layers.iter().filter(|layer| !layer.name.is_empty()) {
+            let width = 33 + text_width_px(&layer.name, FONT) as i32;
+            if x + width > WIDTH as i32 && x > LEFT {
+                (x, line) = (LEFT, line + 1);
+            }
+            entries.push(Entry { layer, x, line });
+            x += width;
+        }
+        entries
+    }
+}
+
+struct Entry<'a> {
+    layer: &'a Layer,
+    x: i32,
+    line: i32,
+}
+
+impl Entry<'_> {
+    fn draw(&self, root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Result<(), ReportError> {
+        let Self { layer, x, line } = self;
+        let (x, y) = (*x, TITLE + line * LEGEND_LINE + 12);
+        let color = layer.color;
+        match layer.mark {
+            Mark::Line(_) => root.draw(&PathElement::new([(x, y), (x + 12, y)], color.stroke_width(2)))?,
+            Mark::Dashed(_) => {
+                for from in [x, x + 8] {
+                    root.draw(&PathElement::new([(from, y), (from + 5, y)], color.stroke_width(2)))?;
+                }
+            }
+            Mark::Dots(_) => root.draw(&Circle::new((x + 6, y), 3, color.filled()))?,
+            Mark::Rings(_) => root.draw(&Circle::new((x + 6, y), 5, color.stroke_width(2)))?,
+            Mark::Band(_) | Mark::Area(_) => root.draw(&Rectangle::new(
+                [(x, y - 6), (x + 12, y + 6)],
+                color.mix(BAND_OPACITY).filled(),
+            ))?,
+            Mark::Bars(..) => root.draw(&Rectangle::new([(x, y - 6), (x + 12, y + 6)], color.filled()))?,
+        }
+        root.draw_text(&layer.name, &text_style(FONT, HPos::Left, VPos::Center), (x + 17, y))?;
+        Ok(())
+    }
+}
+
+/// What an outline encloses, in a colour that lets others through.
+fn area(outline: Vec<(f64, f64)>, color: RGBColor) -> Polygon<(f64, f64)> {
+    Polygon::new(outline, color.mix(BAND_OPACITY).filled())
+}
+
+/// From the least to the greatest value with a margin on both sides; something around a single value.
+fn extent(values: impl Iterator<Item = f64> + Clone, margin: f64) -> Range<f64> {
+    let low = values.clone().fold(f64::INFINITY, f64::min);
+    let high = values.fold(f64::NEG_INFINITY, f64::max);
+    if low > high {
+        return 0.0..1.0;
+    }
+    let span = high - low;
+    if span > 0.0 {
+        low - margin * span..high + margin * span
+    } else {
+        low - 1.0..high + 1.0
+    }
+}
