@@ -5,6 +5,7 @@ use farad_sim::statistics::{mean, percentile, sample_std};
 use serde::Serialize;
 
 /// One figure of a chip.
+#[derive(Debug)]
 pub struct Metric {
     /// Name, as in `--limit`.
     pub name: &'static str,
@@ -83,7 +84,7 @@ fn greatest(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 /// A limit on a figure.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Limit {
     /// The figure.
     pub metric: &'static Metric,

@@ -117,7 +117,7 @@ pub struct CostReport {
 }
 
 /// What a report is made of.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Measured<'a> {
     /// What was measured, overrides included.
     pub spec: &'a MacroSpec,
