@@ -7,11 +7,14 @@ use crate::plot::bars::{Bars, Series};
 use crate::plot::chart::{Chart, Layer, Mark};
 use crate::plot::{PALETTE, Plot, tick};
 use crate::units::{percent, prefix, si};
-use farad_sim::characterize::{Band, Scheme};
+use farad_sim::characterize::{Band, ColumnPoint, Scheme};
+use plotters::style::RGBColor;
 
 /// Colours of the three schemes, and of this macro.
 const SCHEMES: [usize; 3] = [0, 2, 1];
 const OWN: usize = 5;
+/// Of what has any colour, in a legend.
+const GREY: RGBColor = PALETTE[7];
 
 impl CharacterizeReport {
     /// Every plot that there is data for, in the order of the page.
@@ -73,7 +76,7 @@ impl CharacterizeReport {
         let straight = vec![(ends[0] - 0.5, 0.0), (ends[1] + 0.5, band.p50.len() as f64)];
         let layers = vec![
             Layer::new("all chips and conversions", PALETTE[3], Mark::Area(extremes)),
-            Layer::new("ideal line", PALETTE[7], Mark::Dashed(straight)),
+            Layer::new("ideal line", GREY, Mark::Dashed(straight)),
             Layer::new("median", PALETTE[0], Mark::Line(staircase(&band.p50))),
         ];
         let title = "Transfer of a conversion";
@@ -139,8 +142,9 @@ impl CharacterizeReport {
                 color,
                 Mark::Line(of(true)),
             ));
-            layers.push(Layer::new("error-free, simulated", color, Mark::Dots(of(false))));
+            layers.push(Layer::new("", color, Mark::Dots(of(false))));
         }
+        layers.push(Layer::new("error-free, simulated", GREY, Mark::Dots(Vec::new())));
         let own: Vec<(f64, f64)> = (self.resolutions.iter())
             .filter_map(|r| at(r.adc_bits, r.macro_db))
             .collect();
@@ -162,7 +166,7 @@ impl CharacterizeReport {
         let mut layers = Vec::new();
         for (i, &activity) in activities.iter().enumerate() {
             let color = PALETTE[SCHEMES[i % SCHEMES.len()]];
-            let of = |db: fn(&farad_sim::characterize::ColumnPoint) -> Option<f64>| {
+            let of = |db: fn(&ColumnPoint) -> Option<f64>| {
                 let points = self.columns.iter().filter(|p| p.activity == activity);
                 points
                     .filter_map(|p| db(p).map(|db| ((p.rows as f64).log2(), db)))
@@ -170,9 +174,11 @@ impl CharacterizeReport {
             };
             let name = format!("{} % ones, closed form", percent(activity, 1));
             layers.push(Layer::new(name, color, Mark::Line(of(|p| p.closed_form_db))));
-            layers.push(Layer::new("SQNR", color, Mark::Dots(of(|p| p.sqnr_db))));
-            layers.push(Layer::new("CSNR, all errors", color, Mark::Rings(of(|p| p.csnr_db))));
+            layers.push(Layer::new("", color, Mark::Dots(of(|p| p.sqnr_db))));
+            layers.push(Layer::new("", color, Mark::Rings(of(|p| p.csnr_db))));
         }
+        layers.push(Layer::new("SQNR, error-free", GREY, Mark::Dots(Vec::new())));
+        layers.push(Layer::new("CSNR, all errors", GREY, Mark::Rings(Vec::new())));
         let title = "Signal to error of single conversions";
         let chart = Chart::new(title, "rows in use", "signal to error (dB)", layers);
         Ok(Plot {

@@ -16,8 +16,13 @@ pub(super) fn scheme_name(scheme: Scheme) -> &'static str {
 }
 
 /// A ratio in dB, or that there is no error.
-pub(super) fn db(value: Option<f64>) -> String {
+fn db(value: Option<f64>) -> String {
     value.map_or("exact".into(), |db| format!("{db:.1}"))
+}
+
+/// The closed form, where it holds.
+fn closed(value: Option<f64>) -> String {
+    value.map_or("-".into(), |db| format!("{db:.1}"))
 }
 
 impl CharacterizeReport {
@@ -44,6 +49,11 @@ impl CharacterizeReport {
         let (adc, cost, noise) = (&self.adc, &self.cost, &self.noise);
         let (least, most) =
             (cost.conversion_j.iter()).fold((f64::INFINITY, 0.0_f64), |(a, b), &j| (a.min(j), b.max(j)));
+        let by_code = if least < most {
+            format!(" in the mean, {} to {} by code", si(least, "J"), si(most, "J"))
+        } else {
+            String::new()
+        };
         let mut lines = vec![
             ("macro", format!("{}{}", self.hw.name, self.hw.overrides())),
             (
@@ -73,10 +83,8 @@ impl CharacterizeReport {
             (
                 "conversion",
                 format!(
-                    "{} in the mean, {} to {} by code; {} clocks",
+                    "{}{by_code}; {} clocks",
                     si(cost.mean_conversion_j, "J"),
-                    si(least, "J"),
-                    si(most, "J"),
                     cost.conversion_clocks
                 ),
             ),
@@ -173,7 +181,7 @@ impl CharacterizeReport {
                 digits(p.lsb_counts),
                 digits(p.signal_counts),
                 db(p.sqnr_db),
-                db(p.closed_form_db),
+                closed(p.closed_form_db),
                 db(p.csnr_db),
             ]);
         }
@@ -191,7 +199,7 @@ impl CharacterizeReport {
         }
         let mut table = TextTable::new(columns);
         for r in &self.resolutions {
-            let schemes = r.schemes.iter().flat_map(|s| [db(s.sqnr_db), db(s.closed_form_db)]);
+            let schemes = r.schemes.iter().flat_map(|s| [db(s.sqnr_db), closed(s.closed_form_db)]);
             table.row([r.adc_bits.to_string(), db(r.macro_db)].into_iter().chain(schemes));
         }
         Some(table)

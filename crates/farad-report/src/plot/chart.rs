@@ -101,7 +101,10 @@ impl<'a> Chart<'a> {
         let legend = self.legend();
         let top = TITLE + legend.last().map_or(0, |entry| entry.line + 1) * LEGEND_LINE;
         let points: Vec<(f64, f64)> = self.layers.iter().flat_map(Layer::points).collect();
-        let x_range = extent(points.iter().map(|p| p.0), 0.0);
+        let has_marks = |layer: &Layer| matches!(layer.mark, Mark::Dots(_) | Mark::Rings(_));
+        // Marks at the ends need room; lines and bands run from edge to edge.
+        let x_margin = if self.layers.iter().any(has_marks) { 0.03 } else { 0.0 };
+        let x_range = extent(points.iter().map(|p| p.0), x_margin);
         let y_range = self
             .y_range
             .clone()

@@ -216,7 +216,10 @@ fn text_width_px(text: &str, size_px: f64) -> u32 {
 /// A tick's text: as few decimals as tell the ticks apart.
 pub(crate) fn tick(value: &f64) -> String {
     let text = format!("{value:.3}");
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
+    match text.trim_end_matches('0').trim_end_matches('.') {
+        "-0" => "0".into(),
+        text => text.into(),
+    }
 }
 
 #[cfg(test)]
@@ -228,5 +231,6 @@ mod tests {
         assert_eq!(tick(&20.0), "20");
         assert_eq!(tick(&0.25), "0.25");
         assert_eq!(tick(&0.0), "0");
+        assert_eq!(tick(&-1e-9), "0");
     }
 }

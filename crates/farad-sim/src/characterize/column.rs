@@ -1,6 +1,6 @@
 //! Signal and error of single conversions, driven with random data.
 
-use super::ideal::without_errors;
+use super::ideal::{LEAST_STEP, without_errors};
 use super::stimulus::{Drive, Stimulus};
 use crate::SimError;
 use crate::plan::TilePlan;
@@ -36,7 +36,7 @@ pub struct ColumnPoint {
     pub signal_counts: f64,
     /// Signal to quantisation error, without any other error, dB; none if exact.
     pub sqnr_db: Option<f64>,
-    /// `10 log10(12 signal^2 / step^2)`: the same in closed form, an error uniform over a step, dB; none where a step is a count or less.
+    /// `10 log10(12 signal^2 / step^2)`: the same in closed form, an error uniform over a step, dB; none where a step is less than two counts.
     pub closed_form_db: Option<f64>,
     /// Signal to the whole error, with mismatch, offsets and noise, mean over chips, dB; none if exact.
     pub csnr_db: Option<f64>,
@@ -81,11 +81,9 @@ fn point(
         lsb_counts: step,
         signal_counts: signal.sqrt(),
         sqnr_db: ratio_db(signal, quantisation),
-        closed_form_db: if step > 1.0 {
-            ratio_db(signal, step * step / 12.0)
-        } else {
-            None
-        },
+        closed_form_db: (step >= LEAST_STEP)
+            .then_some(step * step / 12.0)
+            .and_then(|error| ratio_db(signal, error)),
         csnr_db: ratio_db(signal, errors / parts as f64),
     })
 }

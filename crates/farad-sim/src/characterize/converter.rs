@@ -5,7 +5,8 @@ use farad_core::axis::{add_noise, half_range, lsb_steps, sigma_bin};
 use farad_core::draw::NoiseKey;
 use farad_hw::MacroSpec;
 use farad_hw::adc::linearity::{Linearity, first_transition_lsb, missing_codes, transitions_lsb};
-use farad_hw::chip::{AdcModel, SiteModel, SlotModel, quanta_per_unit};
+use farad_hw::chip::{AdcModel, OutputModel, SiteModel, SlotModel, quanta_per_unit};
+use farad_hw::encoding::columns;
 use farad_hw::scale::Scale;
 use serde::Serialize;
 
@@ -76,14 +77,16 @@ pub(super) fn adc(spec: &MacroSpec, scale: &Scale, model: &AdcModel, adc: usize,
     }
 }
 
-/// Transitions of conversion `slot`, in LSB of ideal charge, against an ideal chain of column and converter.
+/// Deviations of the transitions of conversion `slot` of `output` from an ideal chain of column and converter, in LSB of ideal charge, and what they
+/// say together. The charge is that of all its cells at once, driven more or less.
 pub(super) fn conversion(
     spec: &MacroSpec,
     scale: &Scale,
     model: &SiteModel,
+    output: &OutputModel,
     slot: &SlotModel,
 ) -> (Vec<f64>, Linearity) {
-    let lsb_quanta = scale.lsb_counts * f64::from(quanta_per_unit(spec));
+    let lsb_quanta = scale.lsb_counts * f64::from(quanta_per_unit(spec)) * cell_gain(spec, model, output, slot);
     let charge_lsb = |input: f64| charge(slot, input) / lsb_quanta;
     let steps = f64::from(lsb_steps(spec.adc.bits));
     let transitions: Vec<f64> = transitions_lsb(&model.adcs[slot.adc].staircase, spec.adc.bits)
@@ -98,6 +101,21 @@ pub(super) fn conversion(
         .map(|(k, t)| t - first - k as f64)
         .collect();
     (deviations, linearity)
+}
+
+/// Charge of all cells of a conversion's columns, without their signs, over what it ought to be.
+fn cell_gain(spec: &MacroSpec, model: &SiteModel, output: &OutputModel, slot: &SlotModel) -> f64 {
+    let layout = columns(spec);
+    let merged = spec.conversions_per_output() == 1;
+    let (mut real, mut ideal) = (0.0, 0.0);
+    for k in slot.columns.clone() {
+        let cells = &output.cells[k * model.rows..(k + 1) * model.rows];
+        real += cells.iter().map(|&c| f64::from(c).abs()).sum::<f64>();
+        ideal += if merged { layout[k].weight } else { 1.0 } * model.rows as f64;
+    }
+    let planes: f64 = slot.plane_weights.iter().map(|&w| f64::from(w)).sum();
+    let full = libm::exp2(slot.plane_weights.len() as f64) - 1.0;
+    real / (ideal * f64::from(quanta_per_unit(spec))) * planes / full
 }
 
 /// Charge, in quanta, that the transfer of `slot` puts at `input` steps: the root of its quadratic near its line.

@@ -48,6 +48,9 @@ pub(super) fn without_errors(spec: &MacroSpec) -> MacroSpec {
     spec
 }
 
+/// A quantisation error is uniform where a step is at least some counts; below two it is known not to be.
+pub(super) const LEAST_STEP: f64 = 2.0;
+
 /// Where the bits of an output are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,8 +94,8 @@ impl Scheme {
         spec
     }
 
-    /// Variance of an output's quantisation error in closed form, for `N` rows, `B_x` by `B_w` bits and a full-range ADC of `B` bits; 0 where
-    /// it tells all charges apart. Each conversion's error is uniform over its step and independent of the others':
+    /// Variance of an output's quantisation error in closed form, for `N` rows, `B_x` by `B_w` bits and a full-range ADC of `B` bits; none where
+    /// a step is less than two counts, where it is not uniform. Each conversion's error is uniform over its step and independent of the others':
     ///
     /// - all digital: `(N / (2^B - 1))^2 / 12 * (4^B_x - 1) (4^B_w - 1) / 9`;
     /// - weights merged: `(N 2^B_w / 2^B)^2 / 12 * (4^B_x - 1) / 3`;
@@ -100,7 +103,7 @@ impl Scheme {
     ///
     /// The steps are those of [`farad_hw::scale::Scale`]; a merge costs 4.77 dB and saves a factor of B conversions.
     #[must_use]
-    pub fn error_variance(self, rows: f64, input_bits: u32, weight_bits: u32, adc_bits: u32) -> f64 {
+    pub fn error_variance(self, rows: f64, input_bits: u32, weight_bits: u32, adc_bits: u32) -> Option<f64> {
         let power = |base: f64, exponent: u32| libm::pow(base, f64::from(exponent));
         let codes = power(2.0, adc_bits);
         let (step, gain) = match self {
@@ -117,6 +120,6 @@ impl Scheme {
                 1.0,
             ),
         };
-        if step <= 1.0 { 0.0 } else { step * step / 12.0 * gain }
+        (step >= LEAST_STEP).then(|| step * step / 12.0 * gain)
     }
 }

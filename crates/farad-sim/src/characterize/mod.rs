@@ -205,10 +205,14 @@ fn converters(
         }
         adcs.push(measured.measure);
     }
-    let slots: Vec<_> = model.outputs.iter().flat_map(|output| &output.slots).collect();
+    let slots: Vec<_> = model
+        .outputs
+        .iter()
+        .flat_map(|o| o.slots.iter().map(move |s| (o, s)))
+        .collect();
     let (mut conversions, mut transfer) = (Vec::new(), Vec::new());
-    for (i, slot) in slots.iter().enumerate() {
-        let (deviations, linearity) = converter::conversion(spec, &tile.scale, &model, slot);
+    for (i, (output, slot)) in slots.iter().enumerate() {
+        let (deviations, linearity) = converter::conversion(spec, &tile.scale, &model, output, slot);
         if i % kept(slots.len()) == 0 {
             transfer.push(narrow(&deviations));
         }

@@ -37,7 +37,7 @@ pub struct SchemePoint {
     pub scheme: Scheme,
     /// Simulated, dB; none if exact.
     pub sqnr_db: Option<f64>,
-    /// The same signal over the error in closed form, dB; none if exact.
+    /// The same signal over the error in closed form, dB; none where a step is less than two counts.
     pub closed_form_db: Option<f64>,
 }
 
@@ -66,7 +66,7 @@ fn resolution(spec: &MacroSpec, adc_bits: u32, seed: u64) -> Result<ResolutionPo
         Ok(SchemePoint {
             scheme,
             sqnr_db: chip_db(&stimulus, &spec, 0, &exact),
-            closed_form_db: ratio_db(power, error),
+            closed_form_db: error.and_then(|error| ratio_db(power, error)),
         })
     };
     let stimulus = Stimulus::new(&own, drive(own.outputs().clamp(1, OUTPUTS)), seed)?;
