@@ -147,23 +147,23 @@ pub(crate) struct RunArgs {
 pub(crate) struct TraceArgs {
     /// Write what happens in which clock into this file: for Perfetto and chrome://tracing, or, if it ends in .vcd, for
     /// GTKWave and Surfer. Layers, tiles and waiting are all there; phases and decisions are there for what is chosen.
-    #[arg(long = "trace", value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
     /// Layer whose phases are shown: its name or its number, from 0; may be repeated [default: the first].
-    #[arg(long = "trace-layer", value_name = "LAYER", requires = "file")]
-    pub(crate) layers: Vec<String>,
+    #[arg(long, value_name = "LAYER", requires = "trace")]
+    pub(crate) trace_layer: Vec<String>,
     /// Tile of these layers, from 0; may be repeated [default: 0].
-    #[arg(long = "trace-tile", value_name = "N", requires = "file")]
-    pub(crate) tiles: Vec<usize>,
+    #[arg(long, value_name = "N", requires = "trace")]
+    pub(crate) trace_tile: Vec<usize>,
     /// Image, from 0; may be repeated [default: 0].
-    #[arg(long = "trace-image", value_name = "N", requires = "file")]
-    pub(crate) images: Vec<usize>,
+    #[arg(long, value_name = "N", requires = "trace")]
+    pub(crate) trace_image: Vec<usize>,
     /// Output positions of each tile, from its first one.
-    #[arg(long = "trace-positions", value_name = "N", default_value_t = 4, requires = "file")]
-    pub(crate) positions: usize,
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "trace")]
+    pub(crate) trace_positions: usize,
     /// Physical column of these tiles whose converter's decisions are shown, from 0.
-    #[arg(long = "trace-column", value_name = "N", default_value_t = 0, requires = "file")]
-    pub(crate) column: usize,
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "trace")]
+    pub(crate) trace_column: usize,
 }
 
 /// How pixels become the real numbers of a network with a float input.

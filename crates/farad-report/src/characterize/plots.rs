@@ -45,7 +45,7 @@ impl CharacterizeReport {
             plots.push(self.noise_histogram()?);
         }
         plots.extend([self.resolution()?, self.rows()?, self.energy()?]);
-        if self.cost.conversion_j.iter().any(|&j| j > 0.0) {
+        if self.cost.conversion_j.windows(2).any(|pair| pair[0] != pair[1]) {
             plots.push(self.conversion_energy()?);
         }
         plots.push(self.area()?);

@@ -29,7 +29,7 @@ impl TraceFile {
         mapping: &Mapping,
         images: usize,
     ) -> Result<Option<Self>, Failure> {
-        let Some(path) = &args.file else { return Ok(None) };
+        let Some(path) = &args.trace else { return Ok(None) };
         let Some(name) = path.file_name() else {
             return Err(Failure::input(format!(
                 "--trace {}: not the name of a file",
@@ -92,11 +92,11 @@ fn select(
     images: usize,
 ) -> Result<Selection, Failure> {
     let or_first = |chosen: &[usize]| if chosen.is_empty() { vec![0] } else { chosen.to_vec() };
-    let (tiles, chosen) = (or_first(&args.tiles), or_first(&args.images));
-    let layers = match args.layers[..] {
+    let (tiles, chosen) = (or_first(&args.trace_tile), or_first(&args.trace_image));
+    let layers = match args.trace_layer[..] {
         [] => vec![0],
         _ => args
-            .layers
+            .trace_layer
             .iter()
             .map(|name| layer(network, name))
             .collect::<Result<_, _>>()?,
@@ -116,10 +116,10 @@ fn select(
             )));
         }
         let columns = tiles.iter().map(|&t| mapping.layers[l].tiles[t].columns(spec)).max();
-        if columns.is_some_and(|columns| args.column >= columns) {
+        if columns.is_some_and(|columns| args.trace_column >= columns) {
             return Err(Failure::input(format!(
                 "--trace-column {}: the tiles of layer `{}` have {} columns in use",
-                args.column,
+                args.trace_column,
                 names[l].name,
                 columns.unwrap_or(0)
             )));
@@ -129,8 +129,8 @@ fn select(
         layers,
         tiles,
         images: chosen,
-        positions: args.positions,
-        column: args.column,
+        positions: args.trace_positions,
+        column: args.trace_column,
     })
 }
 
