@@ -192,14 +192,15 @@ pub(crate) enum Engine {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The macro is driven with uniform weights and random inputs on all its rows. A limit is a greatest value of inl, dnl,
-missing_codes, offset or gain, or a least one of enob, csnr or output_snr, in the unit of the table. With limits the exit
-code is 3 when fewer chips than --yield keep all of them.
+The macro is driven with uniform weights and random inputs on all its rows.
+
+A limit is a greatest value of inl, dnl, missing_codes, offset or gain, or a least one of enob, csnr or output_snr, in \
+the unit of the table. With limits the exit code is 3 when fewer chips than --yield keep all of them.
 
 Examples:
   farad characterize
   farad characterize jia-jssc-2020 --chips 20 --out results
-  farad characterize my-macro.toml --set adc.bits=10 --chips 100 --limit inl=0.5 --limit enob=8 --yield 99")]
+  farad characterize --set adc.bits=10 --chips 100 --limit inl=0.5 --limit enob=8 --yield 99")]
 pub(crate) struct CharacterizeArgs {
     /// Macro: a name of `farad list macro`, or a TOML file.
     #[arg(value_name = "MACRO", default_value = crate::inputs::DEFAULT_MACRO)]

@@ -202,3 +202,56 @@ pub(super) fn yields(chips: &[ChipMeasure], limits: &[Limit]) -> (Vec<LimitResul
         .count();
     (results.collect(), (!limits.is_empty()).then(|| share(all)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use farad_sim::characterize::AdcMeasure;
+
+    /// A chip of two converters, the second with `inl_lsb` and `enob`.
+    fn chip(chip: u32, inl_lsb: f64, enob: f64, csnr_db: Option<f64>) -> ChipMeasure {
+        let adc = |inl_lsb, enob| AdcMeasure {
+            adc: 0,
+            inl_lsb,
+            dnl_lsb: 0.0,
+            histogram_inl_lsb: 0.0,
+            histogram_dnl_lsb: 0.0,
+            missing_codes: 1,
+            enob,
+        };
+        ChipMeasure {
+            chip,
+            csnr_db,
+            output_db: None,
+            adcs: vec![adc(0.1, 7.9), adc(inl_lsb, enob)],
+            conversions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_chip_is_as_good_as_its_worst_converter() {
+        let chips = [chip(0, 0.3, 7.5, Some(30.0)), chip(1, 0.05, 7.0, None)];
+        let of = |name: &str| summaries(&chips).into_iter().find(|s| s.metric == name).unwrap();
+        assert_eq!((of("inl").worst, of("inl").p50), (0.3, 0.2));
+        assert_eq!((of("enob").worst, of("enob").p50), (7.0, 7.25));
+        assert_eq!(of("missing_codes").worst, 2.0);
+        // One chip is exact.
+        assert_eq!((of("csnr").chips, of("csnr").worst), (1, 30.0));
+        assert_eq!(of("output_snr").chips, 0);
+    }
+
+    #[test]
+    fn a_yield_is_of_chips_within_all_limits() {
+        let chips = [
+            chip(0, 0.3, 7.5, Some(30.0)),
+            chip(1, 0.05, 7.0, None),
+            chip(2, 0.2, 7.6, Some(20.0)),
+            chip(3, 0.2, 7.5, Some(40.0)),
+        ];
+        let limits = ["inl=0.2", "enob=7.5", "csnr=30"].map(|text| Limit::parse(text).unwrap());
+        let (each, all) = yields(&chips, &limits);
+        assert_eq!(each.iter().map(|l| l.chips).collect::<Vec<_>>(), [3, 3, 3]);
+        assert_eq!(all, Some(0.25));
+        assert_eq!(yields(&chips, &[]), (Vec::new(), None));
+    }
+}
