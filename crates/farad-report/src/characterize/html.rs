@@ -36,7 +36,7 @@ impl CharacterizeReport {
                 body += &format!("<h2>{heading}</h2>\n{table}{figures}");
             }
         };
-        section("Chips", self.summary_table(), &[]);
+        section("Chips", Some(self.summary_table()), &[]);
         section("Limits", self.limit_table(), &[]);
         section(
             "Converters and conversions",
@@ -45,12 +45,12 @@ impl CharacterizeReport {
         );
         section(
             "Whole outputs against the ADC's bits",
-            self.resolution_table(),
+            Some(self.resolution_table()),
             &["resolution"],
         );
         section(
             "Single conversions against rows and activity",
-            self.column_table(),
+            Some(self.column_table()),
             &["rows"],
         );
         section("Energy and area", None, &["energy", "conversion", "area"]);

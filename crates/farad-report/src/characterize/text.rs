@@ -30,16 +30,12 @@ impl CharacterizeReport {
     #[must_use]
     pub fn text(&self, look: Look) -> String {
         let mut out = self.headline();
-        for table in [
-            self.summary_table(),
-            self.limit_table(),
-            self.column_table(),
-            self.resolution_table(),
-        ] {
-            if let Some(table) = table {
-                // Writing to a string cannot fail.
-                let _ = write!(out, "\n{}\n", table.render(look));
-            }
+        let tables = [Some(self.summary_table()), self.limit_table()]
+            .into_iter()
+            .chain([Some(self.column_table()), Some(self.resolution_table())]);
+        for table in tables.flatten() {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\n{}\n", table.render(look));
         }
         out
     }
@@ -124,7 +120,7 @@ impl CharacterizeReport {
         out
     }
 
-    pub(super) fn summary_table(&self) -> Option<TextTable> {
+    pub(super) fn summary_table(&self) -> TextTable {
         let mut table = TextTable::new([
             ("figure of a chip", Align::Left),
             ("", Align::Left),
@@ -144,7 +140,7 @@ impl CharacterizeReport {
             let names = [s.metric, s.about, s.unit].map(String::from);
             table.row(names.into_iter().chain(values));
         }
-        Some(table)
+        table
     }
 
     pub(super) fn limit_table(&self) -> Option<TextTable> {
@@ -164,7 +160,7 @@ impl CharacterizeReport {
         (!self.limits.is_empty()).then_some(table)
     }
 
-    pub(super) fn column_table(&self) -> Option<TextTable> {
+    pub(super) fn column_table(&self) -> TextTable {
         let mut table = TextTable::new([
             ("rows", Align::Right),
             ("activity", Align::Right),
@@ -185,10 +181,10 @@ impl CharacterizeReport {
                 db(p.csnr_db),
             ]);
         }
-        Some(table)
+        table
     }
 
-    pub(super) fn resolution_table(&self) -> Option<TextTable> {
+    pub(super) fn resolution_table(&self) -> TextTable {
         let mut columns = vec![
             ("ADC bits".to_string(), Align::Right),
             ("this macro dB".into(), Align::Right),
@@ -202,6 +198,6 @@ impl CharacterizeReport {
             let schemes = r.schemes.iter().flat_map(|s| [db(s.sqnr_db), closed(s.closed_form_db)]);
             table.row([r.adc_bits.to_string(), db(r.macro_db)].into_iter().chain(schemes));
         }
-        Some(table)
+        table
     }
 }

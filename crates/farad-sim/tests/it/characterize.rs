@@ -20,7 +20,10 @@ fn measure(spec: &MacroSpec, chips: u32) -> Characterization {
 
 fn bundled(name: &str, set: &[(&str, &str)]) -> MacroSpec {
     let set: Vec<(String, String)> = set.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-    models::find(name).unwrap().spec(&set).unwrap_or_else(|e| panic!("{e}"))
+    models::find(name)
+        .expect("bundled")
+        .spec(&set)
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// A small column macro: 8 ADCs on 255 rows.
