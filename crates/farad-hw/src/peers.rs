@@ -28,9 +28,13 @@ impl PeerNoise {
     /// `clean` with the noise of the uniform draw `u`.
     pub(crate) fn noisy(&self, clean: i16, bits: u32, u: u16) -> i16 {
         let clean = clean.min(self.most);
+        add_noise(clean, self.sigma_at(clean, bits), u).min(self.most)
+    }
+
+    /// sigma at input `clean`, in 1/8 steps.
+    pub(crate) fn sigma_at(&self, clean: i16, bits: u32) -> i16 {
         let half = half_range(bits);
-        let step = (i32::from(clean).clamp(-half, half - 1) + half) as usize;
-        add_noise(clean, self.sigma[step], u).min(self.most)
+        self.sigma[(i32::from(clean).clamp(-half, half - 1) + half) as usize]
     }
 }
 

@@ -241,7 +241,16 @@ impl Scale {
         match &self.peer {
             _ if self.is_noiseless() => clean,
             Some(peer) => peer.noisy(clean, bits, draw()),
-            None => add_noise(clean, self.sigma[sigma_bin(clean, bits)], draw()),
+            None => add_noise(clean, self.sigma_at(clean, bits), draw()),
+        }
+    }
+
+    /// sigma of the noise that one draw carries at the noise-free input `clean` of a converter with `bits`, in 1/8 axis steps.
+    #[must_use]
+    pub fn sigma_at(&self, clean: i16, bits: u32) -> i16 {
+        match &self.peer {
+            Some(peer) => peer.sigma_at(clean, bits),
+            None => self.sigma[sigma_bin(clean, bits)],
         }
     }
 }

@@ -65,10 +65,8 @@ impl OutputDir {
     ///
     /// # Errors
     /// [`ReportError::Write`].
-    pub fn write_file(&self, name: &str, text: String) -> Result<PathBuf, ReportError> {
-        Ok(self
-            .write_all(vec![(name.into(), text.into_bytes())], Vec::new())?
-            .remove(0))
+    pub fn write_file(&self, name: &str, text: &str) -> Result<PathBuf, ReportError> {
+        Ok(self.write_all(vec![(name.into(), text.into())], Vec::new())?.remove(0))
     }
 
     /// Every file is written under another name first, so that none is ever seen half written.

@@ -1,7 +1,7 @@
 //! Converters and conversions of one chip: transitions, histograms, effective bits, offset and gain.
 
 use crate::reference::quantise;
-use farad_core::axis::{add_noise, half_range, lsb_steps, sigma_bin};
+use farad_core::axis::{half_range, lsb_steps};
 use farad_core::draw::NoiseKey;
 use farad_hw::MacroSpec;
 use farad_hw::adc::linearity::{Linearity, first_transition_lsb, missing_codes, transitions_lsb};
@@ -17,7 +17,7 @@ const REPEATS: usize = 64;
 /// How far a ramp goes beyond the range, in sigmas of the noise, so that what noise carries in and out at the ends is seen.
 const MARGIN_SIGMAS: f64 = 5.0;
 /// A sigma of the tables is in 1/8 axis steps.
-const SIGMA_PER_STEP: f64 = 8.0;
+pub(super) const SIGMA_PER_STEP: f64 = 8.0;
 
 /// One converter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -168,7 +168,7 @@ impl Ramp {
                 if i % 8 == 0 && !scale.is_noiseless() {
                     draws = noise.draws(adc as u32, (i / 8) as u32, repeat, 0);
                 }
-                let input = add_noise(v, scale.sigma[sigma_bin(v, spec.adc.bits)], draws[i % 8]);
+                let input = scale.noisy(v, spec.adc.bits, || draws[i % 8]);
                 let code = if scale.decision_sigma == 0 {
                     // The same procedure, looked up.
                     model.staircase.partition_point(|&level| level <= i32::from(input))

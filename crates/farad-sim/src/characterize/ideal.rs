@@ -42,6 +42,8 @@ pub(super) fn without_errors(spec: &MacroSpec) -> MacroSpec {
         settling_tau: 0.0,
         column_gain_pct: 0.0,
         column_offset_lsb: 0.0,
+        asim_random_pct: 0.0,
+        asim_nonlinear_pct: 0.0,
         calibrated: true,
         draws: NoiseDraws::PerConversion,
     };

@@ -1,6 +1,7 @@
 //! Temporal noise at the converters' input, as it is drawn. It is the same for every chip.
 
-use farad_core::axis::{add_noise, lsb_steps, sigma_bin};
+use super::converter::SIGMA_PER_STEP;
+use farad_core::axis::{add_noise, lsb_steps};
 use farad_core::draw::NoiseKey;
 use farad_hw::MacroSpec;
 use farad_hw::scale::Scale;
@@ -37,9 +38,9 @@ pub(super) fn measure(spec: &MacroSpec, scale: &Scale, seed: u64) -> NoiseMeasur
     let bits = spec.adc.bits;
     let per_lsb = f64::from(lsb_steps(bits));
     let sigma_lsb =
-        |v: i16| f64::from(scale.sigma[sigma_bin(v, bits)]).hypot(f64::from(scale.decision_sigma)) / 8.0 / per_lsb;
+        |v: i16| f64::from(scale.sigma_at(v, bits)).hypot(f64::from(scale.decision_sigma)) / SIGMA_PER_STEP / per_lsb;
     let zero = (-scale.middle_lsb * per_lsb) as i16;
-    let sample_sigma = scale.sigma[sigma_bin(zero, bits)];
+    let sample_sigma = scale.sigma_at(zero, bits);
     let key = NoiseKey::new(seed, 0, 0);
     let mut noise = Vec::new();
     for block in 0..DRAWS / 8 {

@@ -2,11 +2,11 @@
 
 use crate::cli::TraceArgs;
 use crate::failure::Failure;
+use crate::files::Folder;
 use crate::terminal::Terminal;
 use farad_hw::MacroSpec;
 use farad_map::{LayerSchedule, Mapping};
 use farad_net::Network;
-use farad_report::OutputDir;
 use farad_report::trace::{Trace, Traced};
 use farad_sim::conversions::{Selection, watch};
 use farad_sim::{ImageSet, RunConfig};
@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// A trace that was asked for, with everything about it checked.
 pub(crate) struct TraceFile {
-    dir: OutputDir,
+    folder: Folder,
     name: String,
     is_vcd: bool,
     selection: Selection,
@@ -42,7 +42,7 @@ impl TraceFile {
             .filter(|p| !p.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
         Ok(Some(Self {
-            dir: OutputDir::create(parent).map_err(Failure::from_input)?,
+            folder: Folder::create(parent)?,
             name: name.to_string_lossy().into_owned(),
             is_vcd: path.extension().is_some_and(|e| e.eq_ignore_ascii_case("vcd")),
             selection,
@@ -75,12 +75,7 @@ impl TraceFile {
         } else {
             trace.chrome().map_err(|e| Failure::Other(e.into()))?
         };
-        let path = self
-            .dir
-            .write_file(&self.name, text)
-            .map_err(|e| Failure::Other(e.into()))?;
-        terminal.detail(&format!("wrote {}", path.display()));
-        Ok(())
+        self.folder.write(&self.name, &text, terminal)
     }
 }
 
