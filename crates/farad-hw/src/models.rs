@@ -47,7 +47,13 @@ impl Model {
     /// # Errors
     /// What is wrong with `set`.
     pub fn spec(&self, set: &[(String, String)]) -> Result<MacroSpec, Diagnostics> {
-        schema::parse(&format!("hw-models/{}/macro.toml", self.name), self.text, set)
+        schema::parse(&self.file(), self.text, set)
+    }
+
+    /// Where its text is in the repository, for messages.
+    #[must_use]
+    pub fn file(&self) -> String {
+        format!("hw-models/{}/macro.toml", self.name)
     }
 }
 

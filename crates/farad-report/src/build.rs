@@ -12,35 +12,35 @@ use farad_sim::{LayerOutcome, RunOutcome};
 
 /// Everything that a report is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// What was run.
-    pub network: &'a Network,
+    pub(crate) network: &'a Network,
     /// What it was run on, overrides included.
-    pub spec: &'a MacroSpec,
+    pub(crate) spec: &'a MacroSpec,
     /// SHA-256 of the macro's file.
-    pub macro_sha256: &'a str,
+    pub(crate) macro_sha256: &'a str,
     /// Overrides, as `(key, value)`.
-    pub set: &'a [(String, String)],
+    pub(crate) set: &'a [(String, String)],
     /// Where the weights sit.
-    pub mapping: &'a Mapping,
+    pub(crate) mapping: &'a Mapping,
     /// One per multiply-accumulate layer.
-    pub schedule: &'a [LayerSchedule],
+    pub(crate) schedule: &'a [LayerSchedule],
     /// Chips that were asked for.
-    pub chips_requested: u32,
+    pub(crate) chips_requested: u32,
     /// What was measured.
-    pub outcome: &'a RunOutcome,
+    pub(crate) outcome: &'a RunOutcome,
     /// Name of the dataset.
-    pub dataset: &'a str,
+    pub(crate) dataset: &'a str,
     /// Split of the dataset.
-    pub split: &'a str,
+    pub(crate) split: &'a str,
     /// Seed of the run.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// `fast` or `reference`.
-    pub engine: &'a str,
+    pub(crate) engine: &'a str,
     /// Wall time of the run, s.
-    pub wall_s: f64,
+    pub(crate) wall_s: f64,
     /// Largest resident memory, bytes; 0 if unknown.
-    pub peak_rss_bytes: u64,
+    pub(crate) peak_rss_bytes: u64,
 }
 
 impl Report {
@@ -48,7 +48,7 @@ impl Report {
     ///
     /// # Errors
     /// [`ReportError::Layers`] if network, schedule and outcome do not have the same number of layers.
-    pub fn build(run: &Run<'_>) -> Result<Self, ReportError> {
+    pub(crate) fn build(run: &Run<'_>) -> Result<Self, ReportError> {
         let mac_layers = run.network.mac_layers();
         let measured = run.outcome.chips.iter().map(|c| c.layers.len());
         if let Some(layers) = measured

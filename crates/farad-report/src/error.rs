@@ -1,4 +1,4 @@
-//! What can go wrong while a report is drawn or written.
+//! What can go wrong while a report is made, drawn or written.
 
 use plotters::drawing::DrawingAreaErrorKind;
 use std::path::PathBuf;
@@ -32,6 +32,12 @@ pub enum ReportError {
     /// The report cannot be written as JSON.
     #[error("cannot write the report as JSON")]
     Json(#[from] serde_json::Error),
+    /// The run failed.
+    #[error(transparent)]
+    Run(#[from] farad_sim::SimError),
+    /// The run was stopped too early for any result.
+    #[error("interrupted before the first images were done")]
+    Interrupted,
     /// The run or the schedule does not belong to the network.
     #[error("{found} layers for a network with {network} multiply-accumulate layers")]
     Layers {

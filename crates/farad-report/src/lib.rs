@@ -1,24 +1,30 @@
 //! What a run or a measurement says, in every form that people and programs read it: text, JSON, CSV, SVG and one HTML page.
 //!
-//! The decision of this crate is that there is one [`Report`] (and one [`CharacterizeReport`]), plain data with the names of `report.json`, and
-//! that all forms are functions of it alone: what a page shows can be recomputed from the JSON, and nothing is printed here.
+//! The decision of this crate is that there is one [`Report`] (and one [`CharacterizeReport`]), plain data with the names of `report.json`; that a [`Job`]
+//! is the one way from inputs to it; and that all forms are functions of it alone: what a page shows can be recomputed
+//! from the JSON, and nothing is printed here.
 
 mod build;
 pub mod characterize;
 mod error;
+mod host;
 mod html;
+mod job;
 mod layers_csv;
+pub mod metric;
 mod output;
 mod plot;
 pub mod report;
+mod side_by_side;
 mod summary;
 pub mod text;
 pub mod trace;
 pub mod units;
 
-pub use build::Run;
 pub use characterize::CharacterizeReport;
 pub use error::ReportError;
+pub use job::{Job, JobInputs};
 pub use output::OutputDir;
 pub use plot::{Plot, silicon as silicon_plot};
 pub use report::Report;
+pub use side_by_side::{number, side_by_side};

@@ -6,12 +6,13 @@
 use crate::SimError;
 use crate::plan::{LayerPlan, TilePlan};
 use crate::reference::Drive;
-use crate::run::{ImageSet, Run, RunConfig, check};
+use crate::run::{Run, RunConfig, check};
 use crate::simulator::Session;
+use crate::workload::Workload;
 use farad_core::axis::lsb_steps;
 use farad_hw::MacroSpec;
 use farad_map::Mapping;
-use farad_net::{Activations, MacEngine, MacLayer, Network};
+use farad_net::{Activations, MacEngine, MacLayer};
 
 /// Which conversions to write down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,17 +76,16 @@ impl WatchedDecision {
 /// # Errors
 /// As [`crate::run()`].
 pub fn watch(
-    network: &Network,
+    workload: &Workload<'_>,
     spec: &MacroSpec,
     mapping: &Mapping,
-    images: &ImageSet<'_>,
     config: &RunConfig,
     selection: &Selection,
 ) -> Result<Vec<WatchedConversion>, SimError> {
-    check(network, mapping, images)?;
+    check(mapping)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build()?;
     pool.install(|| {
-        let run = Run::new(network, spec, mapping, images, config)?;
+        let run = Run::new(workload, spec, mapping, config)?;
         let chip = run.simulator.chip(config.engine, 0);
         let mut watcher = Watcher {
             session: chip.session(),
@@ -95,8 +95,8 @@ pub fn watch(
             found: Vec::new(),
         };
         for &image in &selection.images {
-            let (input, ids) = run.images.batch(run.network, &(image..image + 1))?;
-            run.network.run(&input, &ids, &mut watcher)?;
+            let (input, ids) = workload.batch(&(image..image + 1))?;
+            workload.network().run(&input, &ids, &mut watcher)?;
         }
         Ok(watcher.found)
     })

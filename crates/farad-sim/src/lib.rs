@@ -18,11 +18,13 @@ mod reference;
 mod run;
 mod simulator;
 pub mod statistics;
+mod workload;
 
 pub use calibrate::charge_statistics;
 pub use digital::{DigitalEngine, DigitalNetwork};
 pub use error::SimError;
 pub use farad_kernels::Isa;
 pub use outcome::{ChipOutcome, LayerOutcome, RunOutcome};
-pub use run::{COMPARED_IMAGES, ImageSet, RunConfig, accuracy, run};
+pub use run::{COMPARED_IMAGES, RunConfig, run};
 pub use simulator::{Chip, EngineKind, Probes, Session, Simulator};
+pub use workload::{ImageSet, Workload, accuracy};

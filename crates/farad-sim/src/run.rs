@@ -1,14 +1,14 @@
-//! A network, a macro, images: the whole run.
+//! A workload on a macro: the whole run.
 
 use crate::SimError;
 use crate::calibrate::charge_statistics;
-use crate::digital::{DigitalEngine, DigitalNetwork};
+use crate::digital::DigitalNetwork;
 use crate::outcome::{ChipOutcome, LayerOutcome, RunOutcome};
 use crate::simulator::{Chip, EngineKind, Probes, Session, Simulator};
+use crate::workload::{Workload, accuracy};
 use farad_hw::MacroSpec;
-use farad_kernels::Isa;
 use farad_map::Mapping;
-use farad_net::{Activations, MacEngine, MacLayer, Network};
+use farad_net::{Activations, MacEngine, MacLayer};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,81 +16,52 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Images whose layers are compared with exact arithmetic: the first ones of the data set.
 pub const COMPARED_IMAGES: u32 = 32;
 
+/// Images that set ADC ranges which follow the data: the first ones of the data set.
+const CALIBRATION_IMAGES: usize = 32;
+
 /// Images that one thread runs together.
 const BATCH: usize = 32;
-
-/// Labelled pictures.
-#[derive(Debug, Clone, Copy)]
-pub struct ImageSet<'a> {
-    /// Pixels down.
-    pub height: usize,
-    /// Pixels across.
-    pub width: usize,
-    /// Channels.
-    pub channels: usize,
-    /// Unsigned bytes, NHWC.
-    pub pixels: &'a [u8],
-    /// Class of each picture.
-    pub labels: &'a [u16],
-}
-
-impl ImageSet<'_> {
-    /// Activations and dataset indices of some pictures.
-    pub(crate) fn batch(&self, network: &Network, range: &Range<usize>) -> Result<(Vec<u8>, Vec<u32>), SimError> {
-        let len = self.height * self.width * self.channels;
-        let input = network.quantize_input(&self.pixels[range.start * len..range.end * len])?;
-        Ok((input, range.clone().map(|i| i as u32).collect()))
-    }
-}
 
 /// How to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunConfig {
     /// Engine.
     pub engine: EngineKind,
+    /// Pictures, the first ones of the workload; no more than it has.
+    pub images: usize,
     /// Chips, seeds 0 to `chips - 1`.
     pub chips: u32,
     /// Seed of the temporal noise.
     pub seed: u64,
     /// Threads; 0 for all cores.
     pub threads: usize,
-    /// Pictures (the first ones) that set ADC ranges which follow the data.
-    pub calibration_images: usize,
 }
 
-/// Runs `network` on `images`, digitally and on `config.chips` chips of the macro.
+/// Runs a workload digitally and on `config.chips` chips of the macro.
 ///
 /// `progress(done, total)` counts pictures times chips. Setting `stop` ends the run after the batches in hand; the outcome says how many
 /// pictures it covers, and every chip covers the same ones.
 ///
 /// # Errors
-/// [`SimError`] if the pictures do not fit the network or the network does not fit the noise keys.
+/// [`SimError`] if there are no pictures or the network does not fit the noise keys.
 pub fn run(
-    network: &Network,
+    workload: &Workload<'_>,
     spec: &MacroSpec,
     mapping: &Mapping,
-    images: &ImageSet<'_>,
     config: &RunConfig,
     progress: &(dyn Fn(u64, u64) + Sync),
     stop: &AtomicBool,
 ) -> Result<RunOutcome, SimError> {
-    check(network, mapping, images)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build()?;
-    pool.install(|| Run::new(network, spec, mapping, images, config)?.go(progress, stop))
-}
-
-/// That the pictures fit the network and the network the noise keys.
-pub(crate) fn check(network: &Network, mapping: &Mapping, images: &ImageSet<'_>) -> Result<(), SimError> {
-    let shape = [images.height, images.width, images.channels];
-    if shape != network.input_shape() {
-        return Err(SimError::ImageShape {
-            images: shape,
-            network: network.input_shape(),
-        });
-    }
-    if images.labels.is_empty() {
+    check(mapping)?;
+    if config.images == 0 {
         return Err(SimError::NoImages);
     }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build()?;
+    pool.install(|| Run::new(workload, spec, mapping, config)?.go(progress, stop))
+}
+
+/// That the network fits the noise keys.
+pub(crate) fn check(mapping: &Mapping) -> Result<(), SimError> {
     let parts = mapping
         .layers
         .iter()
@@ -110,10 +81,10 @@ pub(crate) fn check(network: &Network, mapping: &Mapping, images: &ImageSet<'_>)
 }
 
 pub(crate) struct Run<'a> {
-    pub(crate) network: &'a Network,
-    pub(crate) images: &'a ImageSet<'a>,
+    pub(crate) workload: &'a Workload<'a>,
     config: &'a RunConfig,
-    digital: DigitalNetwork,
+    /// Pictures to run.
+    count: usize,
     pub(crate) simulator: Simulator<'a>,
 }
 
@@ -128,31 +99,28 @@ struct Tally {
 }
 
 impl<'a> Run<'a> {
-    /// Packs, plans and calibrates.
+    /// Plans and calibrates.
     pub(crate) fn new(
-        network: &'a Network,
+        workload: &'a Workload<'a>,
         spec: &'a MacroSpec,
         mapping: &'a Mapping,
-        images: &'a ImageSet<'a>,
         config: &'a RunConfig,
     ) -> Result<Self, SimError> {
-        let layers = network.mac_layers();
-        let digital = DigitalNetwork::new(layers);
-        let count = config.calibration_images.clamp(1, images.labels.len());
-        let (input, ids) = images.batch(network, &(0..count))?;
-        let stats = charge_statistics(spec, network, mapping, &input, &ids)?;
+        let layers = workload.network.mac_layers();
+        let count = config.images.min(workload.len());
+        let (input, ids) = workload.batch(&(0..CALIBRATION_IMAGES.min(count)))?;
+        let stats = charge_statistics(spec, workload.network, mapping, &input, &ids)?;
         let simulator = Simulator::new(spec, layers, mapping, &stats, config.seed);
         Ok(Self {
-            network,
-            images,
+            workload,
             config,
-            digital,
+            count,
             simulator,
         })
     }
 
     fn go(&self, progress: &(dyn Fn(u64, u64) + Sync), stop: &AtomicBool) -> Result<RunOutcome, SimError> {
-        let count = self.images.labels.len();
+        let count = self.count;
         // Small enough that every thread has work; results do not depend on it.
         let size = count.div_ceil(rayon::current_num_threads()).clamp(1, BATCH);
         let mut batches: Vec<Range<usize>> = (0..count)
@@ -193,7 +161,7 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        let (digital_top1, digital_top5) = self.digital_accuracy(&batches)?;
+        let (digital_top1, digital_top5) = self.workload.digital_accuracy(&batches)?;
         Ok(RunOutcome {
             images: batches.iter().map(|range| range.len() as u64).sum(),
             images_requested: count as u64,
@@ -201,25 +169,20 @@ impl<'a> Run<'a> {
             digital_top5,
             chips,
             threads: rayon::current_num_threads(),
-            isa: if let EngineKind::Fast(isa) = self.config.engine {
-                isa
-            } else {
-                Isa::Scalar
-            }
-            .name(),
+            isa: self.config.engine.isa().name(),
         })
     }
 
     fn batch(&self, chip: &Chip<'_>, range: &Range<usize>) -> Result<Tally, SimError> {
-        let (input, ids) = self.images.batch(self.network, range)?;
-        let layers = self.network.mac_layers().len();
+        let (input, ids) = self.workload.batch(range)?;
+        let layers = self.workload.network.mac_layers().len();
         let mut engine = Compared {
             session: chip.session(),
-            digital: &self.digital,
+            digital: &self.workload.digital,
             squares: vec![(0, 0); layers],
         };
-        let logits = self.network.run(&input, &ids, &mut engine)?;
-        let (top1, top5) = accuracy(&logits, &self.images.labels[range.clone()]);
+        let logits = self.workload.network.run(&input, &ids, &mut engine)?;
+        let (top1, top5) = accuracy(&logits, &self.workload.images.labels[range.clone()]);
         Ok(Tally {
             images: range.len() as u64,
             top1,
@@ -227,15 +190,6 @@ impl<'a> Run<'a> {
             probes: engine.session.into_probes(),
             squares: engine.squares,
         })
-    }
-
-    fn digital_accuracy(&self, batches: &[Range<usize>]) -> Result<(u64, u64), SimError> {
-        let per_batch = batches.par_iter().with_max_len(1).map(|range| {
-            let (input, ids) = self.images.batch(self.network, range)?;
-            let logits = self.network.run(&input, &ids, &mut DigitalEngine(&self.digital))?;
-            Ok::<_, SimError>(accuracy(&logits, &self.images.labels[range.clone()]))
-        });
-        per_batch.try_reduce(|| (0, 0), |a, b| Ok((a.0 + b.0, a.1 + b.1)))
     }
 
     fn chip_outcome(&self, chip: u32, tallies: &[Tally]) -> ChipOutcome {
@@ -256,25 +210,6 @@ impl<'a> Run<'a> {
             layers: layers.collect(),
         }
     }
-}
-
-/// Pictures whose label leads the logits, and whose label is among the first five; equal logits rank by class.
-#[must_use]
-pub fn accuracy(logits: &[f32], labels: &[u16]) -> (u64, u64) {
-    let classes = logits.len() / labels.len().max(1);
-    let mut counts = (0, 0);
-    for (logits, &label) in logits.chunks_exact(classes.max(1)).zip(labels) {
-        let label = usize::from(label);
-        let Some(&own) = logits.get(label) else { continue };
-        let ahead = logits
-            .iter()
-            .enumerate()
-            .filter(|&(c, &l)| l > own || (l == own && c < label))
-            .count();
-        counts.0 += u64::from(ahead == 0);
-        counts.1 += u64::from(ahead < 5);
-    }
-    counts
 }
 
 /// A session whose accumulators are compared with exact ones on the first pictures of the data set.

@@ -23,6 +23,26 @@ pub enum EngineKind {
     Reference,
 }
 
+impl EngineKind {
+    /// The engine's word in flags and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fast(_) => "fast",
+            Self::Reference => "reference",
+        }
+    }
+
+    /// The instruction set that it uses.
+    #[must_use]
+    pub fn isa(self) -> Isa {
+        match self {
+            Self::Fast(isa) => isa,
+            Self::Reference => Isa::Scalar,
+        }
+    }
+}
+
 /// Something for every tile: `[layer][copy][tile]`.
 type PerTile<T> = Vec<Vec<Vec<T>>>;
 

@@ -1,9 +1,15 @@
 //! The flags, as they are typed.
 
+mod sweep;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use farad_report::characterize::Limit;
 use std::path::PathBuf;
+pub(crate) use sweep::{
+    SelectionArgs, SweepArgs, SweepCommand, SweepExportArgs, SweepMergeArgs, SweepPlanArgs, SweepRunArgs,
+    SweepRunPointArgs,
+};
 
 /// Heading of the flags that every command takes.
 const GLOBAL: &str = "On every command";
@@ -21,6 +27,7 @@ Exit codes: 0 done, 1 failure or interrupted, 2 wrong use or wrong input, 3 a ch
 Examples:
   farad run                                      the bundled network, images and macro
   farad run net.tflite --data cifar-10 --out results
+  farad sweep experiments/adc-noise.toml
   farad map --macro jia-jssc-2020                tiles and utilisation, without images
   farad characterize --chips 50 --limit inl=0.5  linearity, noise and yield of the macro alone
   farad list macro"
@@ -64,6 +71,10 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Train, prune and quantise a network as a recipe says; a run that was stopped goes on.
     Train(TrainArgs),
+    /// Run an experiment: many points that differ in what they are given; what is done is not done again.
+    Sweep(SweepArgs),
+    /// Set two reports side by side, layer by layer.
+    Compare(CompareArgs),
     /// Fetch datasets from their publishers, and verify them.
     Data(DataArgs),
     /// List what can be given by name.
@@ -72,7 +83,7 @@ pub(crate) enum Command {
     Spice(SpiceArgs),
     /// Compare Farad with published numbers.
     Check(CheckArgs),
-    /// Explain an error code of a macro description, such as E0103.
+    /// Explain an error code of a macro or an experiment, such as E0103.
     Explain(ExplainArgs),
     /// Write a completion script for a shell.
     Completions(CompletionsArgs),
@@ -82,7 +93,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct MacroArgs {
     /// Macro: a name of `farad list macro`, or a TOML file.
-    #[arg(long = "macro", value_name = "NAME|FILE", default_value = crate::inputs::DEFAULT_MACRO)]
+    #[arg(long = "macro", value_name = "NAME|FILE", default_value = farad_sweep::inputs::DEFAULT_MACRO)]
     pub(crate) hw: String,
     /// Change a key of the macro, such as adc.bits=6; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -93,7 +104,7 @@ pub(crate) struct MacroArgs {
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArg {
     /// Network: a TFLite or ONNX (QDQ) file, or a name of `farad list network`.
-    #[arg(default_value = crate::inputs::DEFAULT_NETWORK)]
+    #[arg(default_value = farad_sweep::inputs::DEFAULT_NETWORK)]
     pub(crate) network: String,
 }
 
@@ -203,7 +214,7 @@ Examples:
   farad characterize --set adc.bits=10 --chips 100 --limit inl=0.5 --limit enob=8 --yield 99")]
 pub(crate) struct CharacterizeArgs {
     /// Macro: a name of `farad list macro`, or a TOML file.
-    #[arg(value_name = "MACRO", default_value = crate::inputs::DEFAULT_MACRO)]
+    #[arg(value_name = "MACRO", default_value = farad_sweep::inputs::DEFAULT_MACRO)]
     pub(crate) hw: String,
     /// Change a key of the macro, such as adc.bits=6; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -255,6 +266,18 @@ Examples:
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  farad run --out a && farad run --set adc.bits=6 --out b
+  farad compare a b")]
+pub(crate) struct CompareArgs {
+    /// A report.json, or its folder.
+    pub(crate) a: PathBuf,
+    /// Another one.
+    pub(crate) b: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -399,7 +422,7 @@ pub(crate) struct CheckSiliconArgs {
 Examples:
   farad explain E0103")]
 pub(crate) struct ExplainArgs {
-    /// The code, such as E0103.
+    /// The code, such as E0103 or S0101.
     pub(crate) code: String,
 }
 

@@ -1,6 +1,7 @@
 //! Why a command ends without a result, and what the shell is told.
 
 use farad_hw::diagnostic::Diagnostics;
+use farad_sweep::{InputError, StoreError};
 use std::fmt::Display;
 
 /// How a command ended; the exit codes are in `main`.
@@ -21,8 +22,8 @@ pub(crate) enum Status {
 pub(crate) enum Failure {
     /// The command line or a file is wrong.
     Input(anyhow::Error),
-    /// The description of a macro is wrong.
-    Macro(Box<Diagnostics>),
+    /// The text of a macro or an experiment is wrong.
+    Text(Box<Diagnostics>),
     /// Anything else: a full disk, a reader that has gone.
     Other(anyhow::Error),
 }
@@ -40,7 +41,7 @@ impl Failure {
 
     pub(crate) fn status(&self) -> Status {
         match self {
-            Self::Input(_) | Self::Macro(_) => Status::WrongInput,
+            Self::Input(_) | Self::Text(_) => Status::WrongInput,
             // A reader such as `head` that has seen enough is no error.
             Self::Other(error) if is_broken_pipe(error) => Status::Done,
             Self::Other(_) => Status::Failed,
@@ -52,10 +53,10 @@ impl Failure {
         self.status() == Status::Done
     }
 
-    /// One line: the error and its causes, each said once; or the diagnostics of a macro, with their source.
+    /// One line: the error and its causes, each said once; or diagnostics with their source.
     pub(crate) fn text(&self, color: bool) -> String {
         let error = match self {
-            Self::Macro(diagnostics) => return diagnostics.render(color),
+            Self::Text(diagnostics) => return diagnostics.render(color),
             Self::Input(error) | Self::Other(error) => error,
         };
         let mut line = String::new();
@@ -74,7 +75,28 @@ impl Failure {
 
 impl From<Diagnostics> for Failure {
     fn from(diagnostics: Diagnostics) -> Self {
-        Self::Macro(Box::new(diagnostics))
+        Self::Text(Box::new(diagnostics))
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Text(diagnostics) => Self::Text(diagnostics),
+            error => Self::Input(error.into()),
+        }
+    }
+}
+
+/// A store that is not there or not one is wrong input; a full disk is not.
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing { .. } | StoreError::Foreign { .. } | StoreError::Version { .. } => {
+                Self::Input(error.into())
+            }
+            error => Self::Other(error.into()),
+        }
     }
 }
 

@@ -8,7 +8,6 @@ mod cli;
 mod commands;
 mod failure;
 mod files;
-mod host;
 mod inputs;
 mod interrupt;
 mod progress;
@@ -41,6 +40,8 @@ fn run() -> Status {
         Command::Map(args) => commands::map::run(args, &terminal),
         Command::Inspect(args) => commands::inspect::run(args, &terminal),
         Command::Train(args) => commands::train::run(args, &terminal),
+        Command::Sweep(args) => commands::sweep::run(args, &terminal),
+        Command::Compare(args) => commands::compare::run(args, &terminal),
         Command::Data(args) => commands::data::run(args, &terminal),
         Command::List(args) => commands::list::run(args, &terminal),
         Command::Spice(args) => commands::spice::run(args, &terminal),

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &CharacterizeArgs, terminal: &Terminal) -> Result<Status
         .map(OutputDir::create)
         .transpose()
         .map_err(Failure::from_input)?;
-    let stop = interrupt::stop_flag(*terminal)?;
+    let stop = interrupt::stop_flag(*terminal, "chips")?;
     let bar = progress::bar(terminal, "{wide_bar} {pos}/{len} chips, {eta} left");
     let config = CharacterizeConfig {
         chips: args.chips,

@@ -3,13 +3,13 @@
 use crate::cli::ExplainArgs;
 use crate::failure::{Failure, Status};
 use crate::terminal::Terminal;
-use farad_hw::schema::explain;
 
 pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Failure> {
     let code = args.code.to_uppercase();
-    let text = explain(&code).ok_or_else(|| {
+    let text = farad_hw::schema::explain(&code).or_else(|| farad_sweep::explain(&code));
+    let text = text.ok_or_else(|| {
         Failure::input(format!(
-            "no error code `{}`; codes look like E0103 and stand in the messages about a macro file",
+            "no error code `{}`; codes look like E0103 and stand in the messages about a macro or an experiment",
             args.code
         ))
     })?;

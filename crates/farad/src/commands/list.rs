@@ -2,12 +2,12 @@
 
 use crate::cli::{ListArgs, ListKind};
 use crate::failure::{Failure, Status};
-use crate::inputs::BUNDLED_NETWORKS;
 use crate::terminal::Terminal;
 use farad_data::Place;
 use farad_hw::{adc, models};
 use farad_report::text::{Align, TextTable};
 use farad_report::units::count;
+use farad_sweep::inputs::BUNDLED_NETWORKS;
 use farad_train::architecture::BUILT_IN;
 use farad_train::prune::{CRITERIA, Settings};
 use farad_train::{Architecture, Graph};

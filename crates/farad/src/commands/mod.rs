@@ -2,6 +2,7 @@
 
 pub(crate) mod characterize;
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod explain;
@@ -10,5 +11,6 @@ pub(crate) mod list;
 pub(crate) mod map;
 pub(crate) mod run;
 pub(crate) mod spice;
+pub(crate) mod sweep;
 pub(crate) mod trace;
 pub(crate) mod train;

@@ -5,22 +5,28 @@ use crate::cli::{Engine, RunArgs};
 use crate::failure::{Failure, Status};
 use crate::progress::Progress;
 use crate::terminal::Terminal;
-use crate::{host, inputs, interrupt};
-use farad_report::{OutputDir, Report, Run};
-use farad_sim::{EngineKind, ImageSet, Isa, RunConfig};
-use std::time::Instant;
-
-/// Images that calibrated ranges are taken from.
-const CALIBRATION_IMAGES: usize = 32;
+use crate::{inputs, interrupt};
+use farad_report::{Job, JobInputs, OutputDir, Report};
+use farad_sim::{EngineKind, Isa, RunConfig};
+use farad_sweep::inputs::{check_images, dataset, set_preprocess, workload};
 
 pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure> {
     let hw = inputs::hw(&args.hw)?;
     let mut network = inputs::network(&args.network.network)?;
-    inputs::set_preprocess(&mut network, &args.preprocess)?;
-    let data = inputs::dataset(&network, args.data.as_deref(), args.images)?;
-    let mapping = farad_map::map(&hw.spec, network.mac_layers()).map_err(Failure::from_input)?;
-    let schedule = farad_map::schedule(&hw.spec, network.mac_layers(), &mapping);
-    let trace = TraceFile::new(&args.trace, &network, &hw.spec, &mapping, data.len())?;
+    set_preprocess(&mut network, inputs::preprocess(&args.preprocess))?;
+    let data = dataset(&network, args.data.as_deref(), inputs::here())?;
+    let images = check_images(&network, &data, args.images)?;
+    let workload = workload(&network, &data).map_err(Failure::from_input)?;
+    let job = Job::new(JobInputs {
+        workload: &workload,
+        dataset: &data.name,
+        split: &data.split,
+        spec: &hw.spec,
+        macro_sha256: &hw.sha256,
+        set: &args.hw.set,
+    })
+    .map_err(Failure::from_input)?;
+    let trace = TraceFile::new(&args.trace, &network, &hw.spec, job.mapping(), images)?;
     // Last, so that wrong input leaves no directory behind; before the run, so that the run is not lost.
     let out = args
         .out
@@ -28,69 +34,36 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         .map(OutputDir::create)
         .transpose()
         .map_err(Failure::from_input)?;
-    let stop = interrupt::stop_flag(*terminal)?;
+    let stop = interrupt::stop_flag(*terminal, "batch")?;
     terminal.detail(&format!(
         "{} on {}: {} layers on {} instances, {} images of {} {}",
         network.name(),
         hw.spec.name,
-        schedule.len(),
-        mapping.instances,
-        data.len(),
+        network.mac_layers().len(),
+        job.mapping().instances,
+        images,
         data.name,
         data.split
     ));
 
-    let images = ImageSet {
-        height: data.height,
-        width: data.width,
-        channels: data.channels,
-        pixels: &data.pixels,
-        labels: &data.labels,
-    };
-    let (engine, engine_name) = match args.engine {
-        Engine::Fast => (EngineKind::Fast(Isa::detect()), "fast"),
-        Engine::Reference => (EngineKind::Reference, "reference"),
-    };
     let config = RunConfig {
-        engine,
+        engine: match args.engine {
+            Engine::Fast => EngineKind::Fast(Isa::detect()),
+            Engine::Reference => EngineKind::Reference,
+        },
+        images,
         chips: args.chips,
         seed: args.seed,
         threads: args.threads as usize,
-        calibration_images: CALIBRATION_IMAGES,
     };
-    let progress = Progress::new(terminal, data.len());
-    let update = |done, total| progress.update(done, total);
-    let started = Instant::now();
-    let outcome = farad_sim::run(&network, &hw.spec, &mapping, &images, &config, &update, &stop)
+    let progress = Progress::new(terminal, images);
+    let report = job
+        .run(&config, &|done, total| progress.update(done, total), &stop)
         .map_err(|e| Failure::Other(e.into()))?;
-    let wall_s = started.elapsed().as_secs_f64();
     drop(progress);
-    if outcome.images == 0 {
-        return Err(Failure::Other(anyhow::anyhow!(
-            "interrupted before the first images were done"
-        )));
-    }
-
     if let Some(trace) = trace {
-        trace.write(&network, &hw.spec, &mapping, &schedule, &images, &config, terminal)?;
+        trace.write(&workload, &hw.spec, job.mapping(), job.schedule(), &config, terminal)?;
     }
-    let report = Report::build(&Run {
-        network: &network,
-        spec: &hw.spec,
-        macro_sha256: &hw.sha256,
-        set: &args.hw.set,
-        mapping: &mapping,
-        schedule: &schedule,
-        chips_requested: args.chips,
-        outcome: &outcome,
-        dataset: &data.name,
-        split: &data.split,
-        seed: args.seed,
-        engine: engine_name,
-        wall_s,
-        peak_rss_bytes: host::peak_rss_bytes(),
-    })
-    .map_err(|e| Failure::Other(e.into()))?;
     finish(&report, args.json, out.as_ref(), terminal)
 }
 

@@ -9,7 +9,7 @@ use farad_map::{LayerSchedule, Mapping};
 use farad_net::Network;
 use farad_report::trace::{Trace, Traced};
 use farad_sim::conversions::{Selection, watch};
-use farad_sim::{ImageSet, RunConfig};
+use farad_sim::{RunConfig, Workload};
 use std::path::Path;
 
 /// A trace that was asked for, with everything about it checked.
@@ -52,18 +52,17 @@ impl TraceFile {
     /// Runs the chosen images once more, and writes down what happens.
     pub(crate) fn write(
         &self,
-        network: &Network,
+        workload: &Workload<'_>,
         spec: &MacroSpec,
         mapping: &Mapping,
         schedule: &[LayerSchedule],
-        images: &ImageSet<'_>,
         config: &RunConfig,
         terminal: &Terminal,
     ) -> Result<(), Failure> {
         let conversions =
-            watch(network, spec, mapping, images, config, &self.selection).map_err(|e| Failure::Other(e.into()))?;
+            watch(workload, spec, mapping, config, &self.selection).map_err(|e| Failure::Other(e.into()))?;
         let trace = Trace::build(&Traced {
-            network,
+            network: workload.network(),
             spec,
             mapping,
             schedule,

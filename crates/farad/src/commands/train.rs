@@ -25,7 +25,7 @@ pub(crate) fn run(args: &TrainArgs, terminal: &Terminal) -> Result<Status, Failu
     if let Some(row) = run.rows().last() {
         terminal.note(&format!("going on after stage {}, epoch {}", row.stage, row.epoch));
     }
-    let stop = interrupt::stop_flag(*terminal)?;
+    let stop = interrupt::stop_flag(*terminal, "batch")?;
     let bar = Bar::new(terminal);
     let metrics = out.join("metrics.csv");
     let mut rows = run.rows().to_vec();

@@ -8,5 +8,6 @@ mod data;
 mod harness;
 mod results;
 mod streams;
+mod sweep;
 mod trace;
 mod train;

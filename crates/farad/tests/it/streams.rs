@@ -40,6 +40,8 @@ fn every_command_explains_itself() {
         "characterize",
         "map",
         "inspect",
+        "sweep",
+        "compare",
         "train",
         "data",
         "list",

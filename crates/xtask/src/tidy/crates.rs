@@ -24,6 +24,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["farad-core", "farad-hw", "farad-net", "farad-map", "farad-sim"],
     ),
     (
+        "farad-sweep",
+        &[
+            "farad-core",
+            "farad-hw",
+            "farad-net",
+            "farad-map",
+            "farad-sim",
+            "farad-data",
+            "farad-report",
+        ],
+    ),
+    (
         "farad-train",
         &[
             "farad-core",
@@ -45,6 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "farad-sim",
             "farad-data",
             "farad-report",
+            "farad-sweep",
             "farad-train",
         ],
     ),

@@ -1,0 +1,157 @@
+//! An experiment as points that are known to run.
+
+use crate::check::Checker;
+use crate::experiment::Experiment;
+use crate::expression::Condition;
+use crate::inputs::{self, MacroText};
+use crate::numbers::Numbers;
+use crate::settings::Settings;
+use crate::value::Value;
+use farad_data::Dataset;
+use farad_hw::diagnostic::Diagnostics;
+use farad_map::MapError;
+use farad_net::Network;
+use farad_report::{Job, JobInputs, Report, ReportError};
+use farad_sim::{RunConfig, SimError, Workload};
+use std::sync::atomic::AtomicBool;
+
+/// Points of an experiment; more are a slip of the pen.
+const MOST_POINTS: u64 = 10_000_000;
+
+/// One design point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Number among all points of the experiment, from 0.
+    pub index: usize,
+    /// Row of each group of axes.
+    pub(crate) rows: Vec<u32>,
+    /// SHA-256 of everything that determines the result, in hexadecimal: semantics, macro after defaults, network, images,
+    /// chips, seed, engine. Names and paths are not part of it.
+    pub key: String,
+    /// Images that it runs.
+    pub images: usize,
+    /// Chips that it runs.
+    pub chips: u32,
+    /// Index into the plan's workloads.
+    pub(crate) workload: usize,
+}
+
+/// What to take of an experiment.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Only points where all of these hold.
+    pub filters: Vec<Condition>,
+    /// Only points with these numbers.
+    pub numbers: Option<Numbers>,
+}
+
+/// Checked points with the networks and images that they need.
+#[derive(Debug)]
+pub struct Plan {
+    /// What was planned.
+    pub experiment: Experiment,
+    /// Points of the experiment, whatever was selected.
+    pub all: usize,
+    /// The selected points, in the order of their numbers; the last axis varies fastest.
+    pub points: Vec<Point>,
+    pub(crate) networks: Vec<Network>,
+    pub(crate) datasets: Vec<Dataset>,
+    /// Network and dataset of each workload.
+    pub(crate) workloads: Vec<(usize, usize)>,
+    pub(crate) macros: Vec<(String, MacroText)>,
+}
+
+/// Why a point that was planned did not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PointError {
+    /// Its settings have become wrong since they were checked.
+    #[error("{0}")]
+    Settings(String),
+    /// Its network does not go on its macro.
+    #[error(transparent)]
+    Map(#[from] MapError),
+    /// The run failed.
+    #[error(transparent)]
+    Run(#[from] ReportError),
+}
+
+impl Plan {
+    /// Loads what the experiment names and checks every selected point.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them, each with the place in the experiment that causes it.
+    pub fn new(experiment: Experiment, selection: &Selection) -> Result<Self, Box<Diagnostics>> {
+        Checker::new(experiment, MOST_POINTS)?.plan(selection).map_err(Box::new)
+    }
+
+    /// Networks with their images, for [`run`](Self::run).
+    ///
+    /// # Errors
+    /// None, since the points were checked.
+    pub fn workloads(&self) -> Result<Vec<Workload<'_>>, SimError> {
+        self.workloads
+            .iter()
+            .map(|&(network, dataset)| inputs::workload(&self.networks[network], &self.datasets[dataset]))
+            .collect()
+    }
+
+    /// Everything that `farad run` would be given for a point.
+    #[must_use]
+    pub fn settings(&self, point: &Point) -> Settings {
+        self.experiment.settings(&point.rows).unwrap_or_default()
+    }
+
+    /// The value of a point on each axis, in the order of [`Experiment::axes`].
+    #[must_use]
+    pub fn values(&self, point: &Point) -> Vec<&Value> {
+        self.experiment.values(&point.rows)
+    }
+
+    /// A point in words: its value on each axis.
+    #[must_use]
+    pub fn title(&self, point: &Point) -> String {
+        self.experiment.title(&point.rows)
+    }
+
+    /// Runs a point on `threads` threads. `workloads` are this plan's.
+    ///
+    /// # Errors
+    /// [`PointError`]; a run that `stop` cut short is [`ReportError::Interrupted`] only if nothing was done, else its
+    /// report is marked as partial.
+    pub fn run(
+        &self,
+        workloads: &[Workload<'_>],
+        point: &Point,
+        threads: usize,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        stop: &AtomicBool,
+    ) -> Result<Report, PointError> {
+        let settings = self.settings(point);
+        let (_, text) = self
+            .macros
+            .iter()
+            .find(|(name, _)| *name == settings.hw)
+            .ok_or_else(|| PointError::Settings(format!("macro `{}` was not loaded", settings.hw)))?;
+        let set: Vec<(String, String)> = settings.set.into_iter().collect();
+        let spec = text.spec(&set).map_err(|d| PointError::Settings(d.to_string()))?;
+        let data = &self.datasets[self.workloads[point.workload].1];
+        let macro_sha256 = text.sha256();
+        let job = Job::new(JobInputs {
+            workload: &workloads[point.workload],
+            dataset: &data.name,
+            split: &data.split,
+            spec: &spec,
+            macro_sha256: &macro_sha256,
+            set: &set,
+        })?;
+        let config = RunConfig {
+            engine: settings.engine.kind(),
+            images: point.images,
+            chips: settings.chips,
+            seed: settings.seed,
+            threads,
+        };
+        Ok(job.run(&config, progress, stop)?)
+    }
+}

@@ -1,0 +1,273 @@
+//! `farad sweep`
+
+mod cluster;
+
+use crate::cli::{SelectionArgs, SweepArgs, SweepCommand, SweepExportArgs, SweepPlanArgs, SweepRunArgs};
+use crate::failure::{Failure, Status};
+use crate::terminal::Terminal;
+use crate::{interrupt, progress};
+use anyhow::Context;
+use farad_report::number;
+use farad_report::text::{Align, TextTable};
+use farad_report::units::count;
+use farad_sweep::{Event, Experiment, Plan, Point, Results, RunOptions, STORE_FILE, Selection, Store, Summary};
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+/// Rows of a table that people still read; `results.csv` has all.
+const SHOWN_ROWS: usize = 40;
+
+pub(crate) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Status, Failure> {
+    match &args.command {
+        Some(SweepCommand::Plan(args)) => plan(args, terminal),
+        Some(SweepCommand::RunPoint(args)) => cluster::run_point(args, terminal),
+        Some(SweepCommand::Export(args)) => export(args, terminal),
+        Some(SweepCommand::Merge(args)) => cluster::merge(args, terminal),
+        None => sweep(&args.run, terminal),
+    }
+}
+
+fn load(file: &Path, args: &SelectionArgs) -> Result<Plan, Failure> {
+    let experiment = Experiment::load(file)?;
+    for filter in &args.filter {
+        if let Some(name) = experiment.unknown_name(filter) {
+            return Err(Failure::input(format!(
+                "--filter '{}': `{name}` is not set by `{}`",
+                filter.text(),
+                file.display()
+            )));
+        }
+    }
+    let selection = Selection {
+        filters: args.filter.clone(),
+        numbers: None,
+    };
+    let plan = Plan::new(experiment, &selection).map_err(Failure::Text)?;
+    if plan.points.is_empty() {
+        return Err(Failure::input("--filter: no point is left"));
+    }
+    Ok(plan)
+}
+
+fn folder(args: &SelectionArgs, plan: &Plan) -> PathBuf {
+    let default = || Path::new("sweep").join(&plan.experiment.name);
+    args.out.clone().unwrap_or_else(default)
+}
+
+/// The store, if there is one yet.
+fn existing_store(folder: &Path) -> Result<Option<Store>, Failure> {
+    if folder.join(STORE_FILE).exists() {
+        return Ok(Some(Store::open_to_read(folder)?));
+    }
+    Ok(None)
+}
+
+/// Points without a result; all of them where there is no store.
+fn missing<'a>(plan: &'a Plan, store: Option<&Store>) -> Result<Vec<&'a Point>, Failure> {
+    match store {
+        Some(store) => Ok(plan.missing(store)?),
+        None => Ok(plan.points.iter().collect()),
+    }
+}
+
+fn jobs(args: u16) -> usize {
+    match args {
+        0 => available_parallelism().map_or(1, usize::from),
+        n => n.into(),
+    }
+}
+
+fn plan(args: &SweepPlanArgs, terminal: &Terminal) -> Result<Status, Failure> {
+    let plan = load(&args.experiment, &args.selection)?;
+    let folder = folder(&args.selection, &plan);
+    let store = existing_store(&folder)?;
+    let missing = missing(&plan, store.as_ref())?;
+    let estimate = plan
+        .estimate(&missing, store.as_ref())
+        .map_err(|e| Failure::Other(e.into()))?;
+    let jobs = jobs(args.jobs);
+    let mut text = format!("experiment    {}\n", plan.experiment.name);
+    for axis in plan.experiment.axes() {
+        let name = axis.parameter.name();
+        let (first, last) = (&axis.values[0], &axis.values[axis.values.len() - 1]);
+        text += &match axis.values.len() {
+            1 => format!("axis          {name} = {first}\n"),
+            n => format!("axis          {name}, {n} values, {first} ... {last}\n"),
+        };
+    }
+    text += &format!(
+        "points        {}, {} selected, {} done, {} to run\nstore         {}\n",
+        count(plan.all as u64),
+        count(plan.points.len() as u64),
+        count((plan.points.len() - missing.len()) as u64),
+        count(missing.len() as u64),
+        folder.join(STORE_FILE).display(),
+    );
+    if !missing.is_empty() {
+        let basis = match estimate.measured {
+            0 => "by a trial of a few images".to_owned(),
+            n => format!("by {n} measured points"),
+        };
+        text += &format!(
+            "time          about {} with {jobs} jobs, {basis}\n",
+            duration(estimate.work_s / jobs as f64)
+        );
+    }
+    terminal.print(&text)?;
+    Ok(Status::Done)
+}
+
+/// Seconds in words.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+fn dry_run(plan: &Plan, folder: &Path, terminal: &Terminal) -> Result<Status, Failure> {
+    let store = existing_store(folder)?;
+    let mut columns = vec![("point".to_owned(), Align::Right), ("state".to_owned(), Align::Left)];
+    let axes = plan.experiment.axes();
+    columns.extend(axes.map(|axis| (axis.parameter.name().to_owned(), Align::Right)));
+    let mut table = TextTable::new(columns);
+    for point in &plan.points {
+        let done = store.as_ref().map_or(Ok(false), |store| store.has(&point.key))?;
+        let state = if done { "done" } else { "to run" };
+        let values = plan.values(point).into_iter().map(ToString::to_string);
+        table.row([point.index.to_string(), state.to_owned()].into_iter().chain(values));
+    }
+    terminal.print(&(table.render(terminal.look()) + "\n"))?;
+    Ok(Status::Done)
+}
+
+fn sweep(args: &SweepRunArgs, terminal: &Terminal) -> Result<Status, Failure> {
+    // The parser asks for it where there is no subcommand.
+    let file = args.experiment.as_deref().unwrap_or(Path::new(""));
+    let plan = load(file, &args.selection)?;
+    let folder = folder(&args.selection, &plan);
+    if args.dry_run {
+        return dry_run(&plan, &folder, terminal);
+    }
+    let store = Store::open(&folder)?;
+    let missing = plan.missing(&store)?;
+    let options = RunOptions {
+        jobs: jobs(args.jobs),
+        threads: args.threads.into(),
+    };
+    let stop = interrupt::stop_flag(*terminal, "points")?;
+    terminal.note(&format!(
+        "{} points, {} to run, {} at a time, into {}",
+        count(plan.points.len() as u64),
+        count(missing.len() as u64),
+        options.jobs,
+        store.path().display()
+    ));
+    let bar = progress::bar(
+        terminal,
+        "{prefix} {wide_bar} {percent} % of the images, {per_sec}, {eta} left",
+    );
+    bar.set_length(missing.iter().map(|p| p.images as u64 * u64::from(p.chips)).sum());
+    bar.set_prefix(format!("0/{}", missing.len()));
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let worker = store.worker()?;
+    let summary = plan.sweep(&missing, &worker, options, &stop, &|event| match event {
+        Event::Images(n) => bar.inc(n),
+        Event::Done(point, report) => {
+            let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            bar.set_prefix(format!("{done}/{}", missing.len()));
+            bar.suspend(|| {
+                terminal.detail(&format!(
+                    "point {} {}: top-1 {:.2} %, {:.2} s",
+                    point.index,
+                    plan.title(point),
+                    100.0 * report.accuracy.top1,
+                    report.host.wall_s
+                ));
+            });
+        }
+        Event::Failed(point, error) => bar.suspend(|| {
+            terminal.note(&format!("point {} {} failed: {error}", point.index, plan.title(point)));
+        }),
+        Event::Waiting => bar.set_prefix("waiting for other processes"),
+    });
+    bar.finish_and_clear();
+    let summary = summary.map_err(|e| Failure::Other(e.into()))?;
+    write_results(&plan, &store, &folder, terminal)?;
+    Ok(ending(&summary, terminal))
+}
+
+fn write_results(plan: &Plan, store: &Store, folder: &Path, terminal: &Terminal) -> Result<(), Failure> {
+    let results = plan.results(store)?;
+    let path = folder.join("results.csv");
+    let csv = results.csv().map_err(|e| Failure::Other(e.into()))?;
+    write(&path, csv)?;
+    terminal.detail(&format!("wrote {}", path.display()));
+    terminal.print(&(table(plan, &results).render(terminal.look()) + "\n"))?;
+    if results.rows.len() > SHOWN_ROWS {
+        terminal.note(&format!(
+            "{} of {} points are shown; all are in {}",
+            SHOWN_ROWS,
+            results.rows.len(),
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+fn table(plan: &Plan, results: &Results) -> TextTable {
+    let metrics = &plan.experiment.metrics;
+    let axes = results.axes.iter().map(|name| (name.clone(), Align::Right));
+    let numbers = metrics.iter().map(|metric| (metric.name.to_owned(), Align::Right));
+    let mut table = TextTable::new(axes.chain(numbers));
+    for row in results.rows.iter().take(SHOWN_ROWS) {
+        let values = row.values.iter().map(ToString::to_string);
+        let numbers = metrics.iter().map(|metric| number(row.metric(metric)));
+        table.row(values.chain(numbers));
+    }
+    table
+}
+
+fn export(args: &SweepExportArgs, terminal: &Terminal) -> Result<Status, Failure> {
+    let plan = load(&args.experiment, &args.selection)?;
+    let folder = folder(&args.selection, &plan);
+    if let Some(target) = args.slurm.as_deref().or(args.hyperqueue.as_deref()) {
+        return cluster::export(args, &plan, &folder, target, terminal);
+    }
+    let results = plan.results(&Store::open_to_read(&folder)?)?;
+    if let Some(path) = &args.csv {
+        write(path, results.csv().map_err(|e| Failure::Other(e.into()))?)?;
+    }
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&results.json()).map_err(|e| Failure::Other(e.into()))?;
+        write(path, text + "\n")?;
+    }
+    terminal.note(&format!(
+        "{} of {} points have a result",
+        count(results.rows.len() as u64),
+        count(plan.points.len() as u64)
+    ));
+    Ok(Status::Done)
+}
+
+fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+    std::fs::write(path, bytes)
+        .with_context(|| format!("cannot write `{}`", path.display()))
+        .map_err(Failure::Other)
+}
+
+fn ending(summary: &Summary, terminal: &Terminal) -> Status {
+    if summary.left > 0 {
+        terminal.note(&format!(
+            "stopped: {} points were run, {} are left; the same command goes on from here",
+            summary.done, summary.left
+        ));
+        return Status::Failed;
+    }
+    if summary.failed > 0 {
+        terminal.note(&format!("{} points failed", summary.failed));
+        return Status::Failed;
+    }
+    Status::Done
+}

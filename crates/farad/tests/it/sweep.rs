@@ -1,0 +1,249 @@
+//! `farad sweep`: what is printed, what is kept, and what a kill costs.
+
+use crate::harness::{Bench, text};
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const EXPERIMENT: &str = "[base]\nimages = 1\n[axes]\nadc.bits = [6, 7]\nchips = [1, 2]\n";
+
+#[test]
+fn a_sweep_goes_from_text_to_table_and_csv() {
+    let bench = Bench::new();
+    bench.write("small.toml", EXPERIMENT);
+    let planned = bench.stdout(&["sweep", "plan", "small.toml"]);
+    assert!(
+        planned.contains("points        4, 4 selected, 0 done, 4 to run"),
+        "{planned}"
+    );
+    assert!(bench.stdout(&["sweep", "small.toml", "--dry-run"]).contains("to run"));
+    assert_eq!(
+        bench.files(),
+        [bench.path("small.toml")],
+        "looking leaves nothing behind"
+    );
+
+    let table = bench.stdout(&["sweep", "small.toml", "--filter", "chips == 1"]);
+    assert_eq!(table.lines().count(), 3, "{table}");
+    assert!(table.starts_with("adc.bits  chips  top1"), "{table}");
+    let csv = |folder: &str| fs::read_to_string(bench.path(folder).join("results.csv")).unwrap();
+    assert_eq!(csv("sweep/small").lines().count(), 3);
+    assert!(
+        bench
+            .stdout(&["sweep", "plan", "small.toml"])
+            .contains("by 2 measured points")
+    );
+
+    let output = bench.run(&["sweep", "-v", "small.toml", "--jobs", "2"]);
+    let notes = text(&output.stderr);
+    assert!(notes.contains("4 points, 2 to run, 2 at a time"), "{notes}");
+    assert_eq!(csv("sweep/small").lines().count(), 5);
+    let planned = bench.stdout(&["sweep", "plan", "small.toml"]);
+    assert!(planned.contains("4 done, 0 to run"), "{planned}");
+    assert!(!bench.stdout(&["sweep", "small.toml", "--dry-run"]).contains("to run"));
+
+    bench.stdout(&["sweep", "small.toml", "--out", "elsewhere", "--jobs", "1"]);
+    assert_eq!(csv("elsewhere"), csv("sweep/small"));
+}
+
+#[test]
+fn wrong_experiments_leave_nothing_behind() {
+    let bench = Bench::new();
+    bench.refuses(&["sweep"], "Usage: farad sweep");
+    bench.refuses_in_one_line(&["sweep", "absent.toml"], "cannot read experiment `absent.toml`");
+    bench.write("e.toml", EXPERIMENT);
+    bench.refuses(
+        &["sweep", "e.toml", "--filter", "adc.bits >"],
+        "expected a name, a number or a 'text' at character 11",
+    );
+    bench.refuses_in_one_line(
+        &["sweep", "e.toml", "--filter", "seed == 1"],
+        "`seed` is not set by `e.toml`",
+    );
+    bench.refuses_in_one_line(&["sweep", "e.toml", "--filter", "chips == 9"], "no point is left");
+    bench.write(
+        "e.toml",
+        EXPERIMENT.replace("[6, 7]", "[6, 70]").replace("chips", "chisp"),
+    );
+    for command in [&["sweep", "e.toml"][..], &["sweep", "plan", "e.toml"]] {
+        let error = bench.refuses(command, "did you mean `chips`?");
+        assert!(error.starts_with("error[S0101]"), "{error}");
+    }
+    bench.write(
+        "e.toml",
+        EXPERIMENT
+            .replace("[6, 7]", "[6, 70]")
+            .replace("images = 1", "images = 1\nnetwork = 'absent.onnx'"),
+    );
+    let error = bench.refuses(&["sweep", "e.toml"], "error[E0105]");
+    assert!(
+        error.contains("error[S0109]") && error.contains("2 problems in e.toml"),
+        "{error}"
+    );
+    assert!(bench.stdout(&["explain", "S0109"]).contains("farad list"));
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let bench = Bench::new();
+    bench.write("e.toml", EXPERIMENT);
+    bench.write("out/sweep.sqlite", "no database".repeat(100));
+    for command in [
+        &["sweep", "e.toml", "--out", "out"][..],
+        &["sweep", "plan", "e.toml", "--out", "out"],
+    ] {
+        bench.refuses_in_one_line(command, "`out/sweep.sqlite` is not a store of Farad");
+    }
+}
+
+/// Killed a hundred times at moments that a generator spreads over the run, no point is lost and none is there twice.
+#[test]
+fn a_killed_sweep_loses_and_doubles_nothing() {
+    let bench = Bench::new();
+    bench.write("e.toml", "[base]\nimages = 1\n[axes]\nseed = { from = 1, to = 120 }\n");
+    bench.stdout(&["sweep", "e.toml", "--out", "whole"]);
+    let csv = |folder: &str| fs::read_to_string(bench.path(folder).join("results.csv")).unwrap();
+    let mut state = 1_u32;
+    for _ in 0..100 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let mut child = bench
+            .command(&["-q", "sweep", "e.toml", "--out", "killed"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(u64::from(state >> 24) / 4));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    bench.stdout(&["sweep", "e.toml", "--out", "killed"]);
+    assert_eq!(csv("killed"), csv("whole"));
+    assert_eq!(csv("whole").lines().count(), 121);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_interrupt_finishes_the_running_points() {
+    use std::io::{BufRead, BufReader, Read};
+    let bench = Bench::new();
+    bench.write(
+        "e.toml",
+        "[base]\nimages = 1\n[axes]\nseed = { from = 1, to = 100000 }\n",
+    );
+    let mut child = bench
+        .command(&["-v", "sweep", "e.toml", "--out", "out"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut notes = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("point ") {
+        line.clear();
+        assert!(notes.read_line(&mut line).unwrap() > 0, "ended early");
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let mut rest = String::new();
+    notes.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
+    assert!(rest.contains("stopping after the running points"), "{rest}");
+    assert!(rest.contains("the same command goes on from here"), "{rest}");
+}
+
+/// What a cluster does, without one: chunks as exported, shards, one torn, merged; the same results as at home.
+#[test]
+fn shards_of_an_exported_sweep_merge_to_the_same_results() {
+    let bench = Bench::new();
+    bench.write("e.toml", EXPERIMENT);
+    let csv = |folder: &str| fs::read_to_string(bench.path(folder).join("results.csv")).unwrap();
+    bench.stdout(&["sweep", "e.toml", "--out", "home"]);
+
+    bench.stdout(&["sweep", "export", "e.toml", "--slurm", "job", "--chunk", "0"]);
+    let list = fs::read_to_string(bench.path("job/chunks.txt")).unwrap();
+    assert_eq!(list, "0\n1\n2\n3\n");
+    assert!(
+        fs::read_to_string(bench.path("job/job.sh"))
+            .unwrap()
+            .contains("#SBATCH --array=1-4")
+    );
+    bench.stdout(&["sweep", "export", "e.toml", "--hyperqueue", "hq"]);
+    assert!(
+        fs::read_to_string(bench.path("hq/job.toml"))
+            .unwrap()
+            .contains("\"0-3\"")
+    );
+
+    for (i, points) in list.lines().enumerate() {
+        let shard = format!("job/shards/{}.shard.gz", i + 1);
+        bench.stdout(&["sweep", "run-point", "e.toml", "--points", points, "--shard", &shard]);
+    }
+    let torn = bench.path("job/shards/4.shard.gz");
+    let bytes = fs::read(&torn).unwrap();
+    fs::write(&torn, &bytes[..bytes.len() - 3]).unwrap();
+    let merged = text(&bench.run(&["sweep", "merge", "away", "job/shards"]).stderr);
+    assert!(
+        merged.contains("3 results in 4 files, 3 of them new, 1 could not be read"),
+        "{merged}"
+    );
+    bench.stdout(&[
+        "sweep",
+        "run-point",
+        "e.toml",
+        "--points",
+        "3",
+        "--shard",
+        "job/shards/4.shard.gz",
+    ]);
+    let merged = text(&bench.run(&["sweep", "merge", "away", "job/shards"]).stderr);
+    assert!(merged.contains("4 results in 4 files, 1 of them new\n"), "{merged}");
+    bench.stdout(&[
+        "sweep",
+        "export",
+        "e.toml",
+        "--out",
+        "away",
+        "--csv",
+        "away/results.csv",
+        "--json",
+        "r.json",
+    ]);
+    assert_eq!(csv("away"), csv("home"));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(bench.path("r.json")).unwrap()).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 4);
+
+    bench.refuses_in_one_line(&["sweep", "merge", "away", "absent"], "there is no `absent`");
+    bench.refuses_in_one_line(
+        &["sweep", "merge", "away", "e.toml"],
+        "is not a shard that this Farad can read",
+    );
+    bench.refuses_in_one_line(
+        &["sweep", "run-point", "e.toml", "--points", "9", "--shard", "x.shard.gz"],
+        "points 0 to 3",
+    );
+    bench.refuses_in_one_line(
+        &["sweep", "run-point", "e.toml", "--points", "1", "--shard", "x"],
+        "ends in .shard.gz",
+    );
+    bench.refuses_in_one_line(
+        &["sweep", "export", "e.toml", "--out", "none", "--csv", "x.csv"],
+        "there is no store",
+    );
+    bench.refuses_in_one_line(
+        &["sweep", "export", "e.toml", "--out", "away", "--slurm", "again"],
+        "nothing to run",
+    );
+}
+
+#[test]
+fn reports_side_by_side() {
+    let bench = Bench::new();
+    bench.stdout(&["run", "--images", "1", "--out", "a"]);
+    bench.stdout(&["run", "--images", "1", "--set", "adc.bits=6", "--out", "b"]);
+    let text = bench.stdout(&["compare", "a", "b/report.json"]);
+    for part in ["A  as in the file\n", "B  adc.bits=6\n", "\nenergy_j ", "\nconv1 "] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    bench.refuses_in_one_line(&["compare", "a", "absent"], "cannot read report `absent`");
+    bench.write("x.json", "{}");
+    bench.refuses_in_one_line(&["compare", "a", "x.json"], "cannot read report `x.json`");
+}
