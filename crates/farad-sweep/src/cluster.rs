@@ -170,7 +170,7 @@ mod tests {
         ClusterJob {
             name: "adc noise".to_owned(),
             program: "/opt/farad".into(),
-            experiment: "/home/o'hara/e.toml".into(),
+            experiment: "/data/o'hara/e.toml".into(),
             folder: "/scratch/sweep".into(),
             cpus: 2,
             memory_mb: 512,
@@ -218,7 +218,7 @@ mod tests {
             "#SBATCH --array=1-2",
             "#SBATCH --time=16",
             "#SBATCH --mem=512M",
-            "exec /opt/farad -q sweep run-point '/home/o'\\''hara/e.toml' --points \"$points\" --jobs 2 \\",
+            "exec /opt/farad -q sweep run-point '/data/o'\\''hara/e.toml' --points \"$points\" --jobs 2 \\",
             "    --shard /scratch/sweep/shards/\"$SLURM_ARRAY_TASK_ID\".shard.gz",
         ] {
             assert!(script.lines().any(|l| l == line), "{line} is not in\n{script}");
@@ -231,7 +231,7 @@ mod tests {
             .iter()
             .filter_map(|w| w.as_str())
             .collect();
-        assert_eq!(command[4..7], ["/home/o'hara/e.toml", "--points", "7"]);
+        assert_eq!(command[4..7], ["/data/o'hara/e.toml", "--points", "7"]);
         assert_eq!(task["request"][0]["time_request"].as_str(), Some("16m"));
     }
 }
