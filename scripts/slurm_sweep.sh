@@ -100,14 +100,11 @@ until [ -n "$(squeue --noheader --nodelist=node2 --states=running --format=%i)" 
 sleep 1
 victim=$(squeue --noheader --nodelist=node2 --states=running --format=%i)
 kill -KILL "$node2"
-for step in $(pgrep -f "slurmstepd: \[.*\]" || true); do
-    # The steps of node 2 have its spool folder open.
-    if ls -l "/proc/$step/fd" 2>/dev/null | grep -q spool-node2 || grep -qz "SLURMD_NODENAME=node2" "/proc/$step/environ" 2>/dev/null; then
-        kill -KILL "$step" 2>/dev/null || true
-    fi
-done
+# The task's keeper first: it would report the task's end, and a dead node reports nothing.
 for pid in $(pgrep -x farad || true); do
-    if grep -qz "SLURMD_NODENAME=node2" "/proc/$pid/environ" 2>/dev/null; then kill -KILL "$pid"; fi
+    if grep -qz "SLURMD_NODENAME=node2" "/proc/$pid/environ" 2>/dev/null; then
+        kill -KILL "$(ps -o ppid= -p "$pid" | tr -d ' ')" "$pid" || true
+    fi
 done
 scontrol update NodeName=node2 State=DOWN Reason=killed
 echo "killed node2 with task ${victim:-none}"

@@ -6,8 +6,9 @@ mod reader;
 
 use crate::expression::Condition;
 use crate::inputs::InputError;
+use crate::plan::{Plan, Selection};
 use crate::value::{Parameter, Value};
-use farad_hw::diagnostic::{Diagnostics, Place, Source};
+use farad_hw::diagnostic::{Diagnostic, Diagnostics, Place, Source};
 use farad_report::metric::{METRICS, Metric, metric_named};
 use reader::{Entry, Problem, Reader};
 use std::path::{Path, PathBuf};
@@ -61,7 +62,7 @@ pub struct Experiment {
 const DEFAULT_METRICS: [&str; 5] = ["top1", "energy_j", "latency_s", "area_mm2", "utilization"];
 
 impl Experiment {
-    /// Reads an experiment; what it names is not looked at yet.
+    /// Reads an experiment; what it names is looked at only if the text is wrong, so that all problems come at once.
     ///
     /// # Errors
     /// [`InputError::ReadExperiment`] if there is no such file, else all problems of its text at once.
@@ -112,11 +113,27 @@ impl Experiment {
         if reader.list.is_empty() {
             return Ok(experiment);
         }
-        reader.list.sort_by(|a, b| a.labels[0].0.cmp(&b.labels[0].0));
-        Err(Diagnostics {
-            sources: vec![source],
-            list: reader.list,
-        })
+        Err(experiment.with_point_problems(reader.list))
+    }
+
+    /// What is wrong with the text, and with the points of what could be read of it.
+    fn with_point_problems(self, mut list: Vec<Diagnostic>) -> Diagnostics {
+        let source = self.source.clone();
+        let points = match list.iter().any(|d| d.code == "S0001") {
+            true => Vec::new(),
+            false => match Plan::new(self, &Selection::default()) {
+                // No points, or too many, may be so because of what could not be read.
+                Err(found) if found.list.iter().all(|d| d.code != "S0107") => vec![*found],
+                _ => Vec::new(),
+            },
+        };
+        let mut sources = vec![source];
+        for found in points {
+            list.extend(found.list);
+            sources = found.sources;
+        }
+        list.sort_by(|a, b| a.labels[0].0.cmp(&b.labels[0].0));
+        Diagnostics { sources, list }
     }
 
     /// Points before constraints; `None` beyond 64 bits.

@@ -94,6 +94,15 @@ fn all_problems_come_at_once_and_point_at_their_values() {
 }
 
 #[test]
+fn a_misspelt_axis_does_not_hide_the_rest() {
+    let text = "[base]\nimages = 5\nnetwork = 'absent.onnx'\n[axes]\nadc.bits = [6, 40]\nimagse = [1]\n";
+    let error = plan(text).unwrap_err();
+    for part in ["error[S0101]", "error[S0109]", "error[E0105]", "3 problems in e.toml"] {
+        assert!(error.contains(part), "{part} is not in:\n{error}");
+    }
+}
+
+#[test]
 fn an_impossible_corner_is_named() {
     let text = "[base]\nimages = 5\n[axes]\nadc.bits = [4, 8]\nadc.skip_bits = [2, 5]\n";
     let error = plan(text).unwrap_err();

@@ -67,7 +67,10 @@ fn wrong_experiments_leave_nothing_behind() {
     );
     for command in [&["sweep", "e.toml"][..], &["sweep", "plan", "e.toml"]] {
         let error = bench.refuses(command, "did you mean `chips`?");
-        assert!(error.starts_with("error[S0101]"), "{error}");
+        assert!(
+            error.contains("error[S0101]") && error.contains("error[E0105]"),
+            "{error}"
+        );
     }
     bench.write(
         "e.toml",
