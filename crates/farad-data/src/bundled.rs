@@ -18,7 +18,7 @@ pub(crate) fn load(split: Split) -> Result<Dataset, DataError> {
         return Err(DataError::NoSplit {
             place: format!("the bundled sample of {NAME}"),
             split,
-            expected: format!("the whole dataset in $FARAD_DATA/{NAME}"),
+            expected: format!("the whole dataset, which `farad data fetch {NAME}` gets"),
         });
     }
     let samples = idx::parse(
@@ -63,7 +63,7 @@ mod tests {
     fn it_has_no_training_images() {
         let message = load(Split::Train).unwrap_err().to_string();
         assert!(
-            message.contains("no `train` split") && message.contains("$FARAD_DATA/fashion-mnist"),
+            message.contains("no `train` split") && message.contains("`farad data fetch fashion-mnist`"),
             "{message}"
         );
     }

@@ -9,7 +9,11 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum DataError {
     /// Neither a known name nor a folder.
-    #[error("no dataset `{name}`: looked for {}, and there is no bundled sample of that name", paths(.looked))]
+    #[error(
+        "no dataset `{name}`: looked for {}, and there is no bundled sample of that name{}",
+        paths(.looked),
+        crate::locate::fetch_hint(.name)
+    )]
     NotFound {
         /// What was asked for.
         name: String,

@@ -64,6 +64,15 @@ pub fn list() -> Vec<DatasetInfo> {
     Places::from_env().list()
 }
 
+/// For an error's end: the command that gets the dataset, if it is a published one.
+pub(crate) fn fetch_hint(name: &str) -> String {
+    if KNOWN.iter().any(|(known, _)| *known == name) {
+        format!("; `farad data fetch {name}` gets it")
+    } else {
+        String::new()
+    }
+}
+
 /// The folders that hold datasets by name, the first before the second.
 pub(crate) struct Places {
     roots: Vec<PathBuf>,
@@ -252,6 +261,9 @@ mod tests {
             message.contains(&root.path().join("imagenet").display().to_string()),
             "{message}"
         );
+        assert!(!message.contains("data fetch"), "{message}");
+        let message = places(&[&root]).load("mnist:train").unwrap_err().to_string();
+        assert!(message.ends_with("`farad data fetch mnist` gets it"), "{message}");
         assert!(places(&[]).load("").is_err());
         assert!(
             places(&[])

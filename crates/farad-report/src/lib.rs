@@ -6,6 +6,7 @@
 
 mod build;
 pub mod characterize;
+pub mod comparison;
 mod error;
 mod host;
 mod html;
@@ -19,12 +20,15 @@ mod side_by_side;
 mod summary;
 pub mod text;
 pub mod trace;
+pub mod training;
 pub mod units;
 
 pub use characterize::CharacterizeReport;
+pub use comparison::Comparison;
 pub use error::ReportError;
 pub use job::{Job, JobInputs};
 pub use output::OutputDir;
 pub use plot::{Plot, silicon as silicon_plot};
 pub use report::Report;
 pub use side_by_side::{number, side_by_side};
+pub use training::Training;

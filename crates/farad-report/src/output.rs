@@ -69,8 +69,13 @@ impl OutputDir {
         Ok(self.write_all(vec![(name.into(), text.into())], Vec::new())?.remove(0))
     }
 
-    /// Every file is written under another name first, so that none is ever seen half written.
-    fn write_all(&self, mut files: Vec<(String, Vec<u8>)>, plots: Vec<Plot>) -> Result<Vec<PathBuf>, ReportError> {
+    /// Writes files of these names and contents, and each plot as `NAME.svg`; returns their paths. Every file is written under
+    /// another name first, so that none is ever seen half written.
+    pub(crate) fn write_all(
+        &self,
+        mut files: Vec<(String, Vec<u8>)>,
+        plots: Vec<Plot>,
+    ) -> Result<Vec<PathBuf>, ReportError> {
         files.extend(
             plots
                 .into_iter()

@@ -1,6 +1,8 @@
 //! `report.html`: one file that needs nothing else, for a browser and for paper.
 
+mod comparison;
 pub(crate) mod page;
+mod training;
 
 use crate::plot::Plot;
 use crate::report::{LayerReport, Report};

@@ -1,4 +1,4 @@
-//! The report's plots, as SVG.
+//! Plots as SVG. These are a report's.
 //!
 //! A plot stands alone as a file: dark ink on white. On the HTML page the same text is inlined and the page's style
 //! sheet replaces [`INK`], [`GRID`] and [`PAPER`] by the reader's colours, so these three are used for nothing else.
@@ -6,7 +6,12 @@
 pub(crate) mod bars;
 pub(crate) mod chart;
 mod codes;
+mod comparison;
+mod curves;
+mod heat;
+mod scatter;
 mod silicon;
+mod training;
 mod yield_curve;
 
 use crate::error::ReportError;
