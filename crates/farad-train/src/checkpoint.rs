@@ -47,7 +47,7 @@ pub(crate) struct Kept {
 
 const STATE: &str = "state";
 
-/// Writes `file` so that at every moment either the old one or the new one is there.
+/// Writes `file`, in one move.
 pub(crate) fn write(
     file: &Path,
     position: &Position,
@@ -107,21 +107,26 @@ pub(crate) fn write(
     };
     let json = serde_json::to_vec(&position).map_err(|e| error(e.to_string()))?;
     tensors.insert(STATE.to_owned(), Tensor::from_slice(&json, json.len(), &Device::Cpu)?);
+    replace(file, |part| {
+        candle_core::safetensors::save(&tensors, part).map_err(|e| e.to_string())
+    })
+    .map_err(|problem| error(format!("{problem}; the checkpoint before it is intact")))
+}
+
+/// Has `write` make `file` under another name, so that at every moment either the old one or the new one is there, also
+/// when the machine goes down.
+pub(crate) fn replace(file: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
     let part = file.with_extension("part");
-    let written = candle_core::safetensors::save(&tensors, &part)
-        .map_err(|e| e.to_string())
-        .and_then(|()| {
-            let sync = || {
-                File::open(&part)?.sync_all()?;
-                std::fs::rename(&part, file)?;
-                // The name lasts only when its folder has been written too.
-                File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
-            };
-            sync().map_err(|e: std::io::Error| e.to_string())
-        });
-    written.map_err(|problem| {
+    let sync = || {
+        File::open(&part)?.sync_all()?;
+        std::fs::rename(&part, file)?;
+        // The name lasts only when its folder has been written too.
+        File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    let written = write(&part).and_then(|()| sync().map_err(|e: std::io::Error| e.to_string()));
+    written.inspect_err(|_| {
+        // What went wrong before is what to tell.
         let _ = std::fs::remove_file(&part);
-        error(format!("{problem}; the checkpoint before it is intact"))
     })
 }
 

@@ -140,7 +140,9 @@ impl Graph {
             };
             extents.push(match node.op {
                 Op::Input | Op::Add(_) | Op::Dense => input,
-                Op::Conv(conv) => each(&|size| (size + 2 * conv.padding() - conv.kernel) / conv.stride + 1),
+                Op::Conv(conv) => {
+                    each(&|size| (size + 2 * conv.padding()).saturating_sub(conv.kernel) / conv.stride + 1)
+                }
                 Op::MaxPool => each(&|size| size / 2),
                 Op::AveragePool => Extent { height: 1, width: 1 },
             });

@@ -18,6 +18,7 @@ pub mod qat;
 pub mod recipe;
 pub mod rng;
 mod run;
+pub mod vary;
 
 pub use architecture::Architecture;
 pub use error::TrainError;
@@ -27,3 +28,4 @@ pub use model::{Model, Pass, Statistics};
 pub use ops::{correct, cross_entropy};
 pub use recipe::Recipe;
 pub use run::{Event, Row, Run};
+pub use vary::Plan;

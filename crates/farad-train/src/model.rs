@@ -292,6 +292,22 @@ impl Model {
         }
     }
 
+    /// Checks that training images of this height leave a pixel in every layer.
+    ///
+    /// # Errors
+    /// The layer that has none.
+    pub fn check_size(&self, size: usize) -> std::result::Result<(), TrainError> {
+        let [height, width, _] = self.graph.input;
+        let extents = self.graph.extents(size, size * width / height);
+        match extents.iter().position(|e| e.height.min(e.width) == 0) {
+            None => Ok(()),
+            Some(i) => Err(TrainError::Architecture {
+                file: self.graph.name.clone(),
+                problem: format!("`size = {size}` leaves no pixel at {}", self.graph.nodes[i].name),
+            }),
+        }
+    }
+
     /// Refuses images that the network was not made for.
     ///
     /// # Errors

@@ -1,11 +1,10 @@
 //! What a recipe says.
 
-use crate::TrainError;
 use crate::batches::Augment;
 use crate::prune::{Budget, Checked, Criterion, Settings, criterion};
 use crate::qat::QatSettings;
+use crate::vary::Target;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// A recipe: from random weights to a network, in stages.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -52,6 +51,12 @@ pub struct Recipe {
     /// The stages in their order.
     #[serde(rename = "stage")]
     pub stages: Vec<Stage>,
+    /// Values of keys that are compared: see [`Plan`](crate::vary::Plan).
+    #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
+    pub vary: toml::Table,
+    /// What the networks are compared on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
 }
 
 fn batch() -> usize {
@@ -231,28 +236,19 @@ impl Stage {
 }
 
 impl Recipe {
-    /// Reads and checks a recipe.
-    ///
-    /// # Errors
-    /// If it cannot be read or followed: all problems at once.
-    pub fn load(file: &Path) -> Result<Self, TrainError> {
-        let error = |problem: String| TrainError::Recipe {
-            file: file.display().to_string(),
-            problem,
-        };
-        let text = std::fs::read_to_string(file).map_err(|e| error(e.to_string()))?;
-        Self::parse(&text).map_err(error)
-    }
-
     /// Parses and checks the text of a recipe.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let recipe: Self = toml::from_str(text).map_err(|e| e.to_string())?;
-        let problems = recipe.problems();
+        toml::from_str::<Self>(text).map_err(|e| e.to_string())?.checked()
+    }
+
+    /// The recipe, if it can be followed.
+    pub(crate) fn checked(self) -> Result<Self, String> {
+        let problems = self.problems();
         if problems.is_empty() {
-            Ok(recipe)
+            Ok(self)
         } else {
             Err(problems.join("; "))
         }

@@ -9,7 +9,7 @@ use crate::batches::{Images, channel_statistics};
 use crate::checkpoint::{self, Kept, Position};
 use crate::evaluate::{float_accuracy, integer_accuracy};
 use crate::optimizer::{Average, Optimizer, Rule};
-use crate::prune::{Batch, Budget, Criterion, Progress};
+use crate::prune::{Batch, Budget, Criterion, Progress, log_alpha_histogram};
 use crate::qat::{Forward, target_macro};
 use crate::recipe::{Kind, Recipe, Stage};
 use crate::{Architecture, Graph, Model, Pass, Statistics, TrainError, cross_entropy};
@@ -48,6 +48,9 @@ pub struct Row {
     pub widths: Vec<usize>,
     /// Seconds of training so far.
     pub seconds: f64,
+    /// Channels by log alpha after the epoch, before any was removed: see [`log_alpha_histogram`]. Empty without masks.
+    #[serde(default)]
+    pub log_alpha: Vec<u32>,
 }
 
 /// What a run tells while it goes.
@@ -106,6 +109,8 @@ impl Run {
         let (train, test) = (cut(train), cut(test));
         model.check_data(&train)?;
         model.check_data(&test)?;
+        let mut sizes = recipe.stages.iter().filter_map(|stage| stage.size);
+        sizes.try_for_each(|size| model.check_size(size))?;
         if train.len() < recipe.batch {
             return Err(TrainError::Data {
                 name: train.name,
@@ -204,7 +209,7 @@ impl Run {
             };
             if stage.stage == Kind::Prune {
                 self.position.seconds += began.elapsed().as_secs_f64();
-                self.measure(&stage, 0, 0.0, tell)?;
+                self.measure(&stage, 0, 0.0, Vec::new(), tell)?;
             }
             if !done {
                 self.save()?;
@@ -307,6 +312,7 @@ impl Run {
                 if let Some(criterion) = criterion.as_mut().filter(|_| self.position.masked) {
                     criterion.after_epoch(&mut self.model)?;
                 }
+                let log_alpha = log_alpha_histogram(&self.model)?;
                 self.shrink_after(stage, criterion.as_deref_mut(), epoch)?;
                 self.position.seconds += began.elapsed().as_secs_f64();
                 if stage.stage == Kind::Qat && step + 1 == steps {
@@ -314,7 +320,7 @@ impl Run {
                 }
                 let loss = self.position.loss_sum / per_epoch as f64;
                 self.position.loss_sum = 0.0;
-                self.measure(stage, epoch, loss, tell)?;
+                self.measure(stage, epoch, loss, log_alpha, tell)?;
                 began = Instant::now();
             }
             if saved.elapsed().as_secs_f64() > self.recipe.checkpoint_s {
@@ -444,8 +450,8 @@ impl Run {
         };
         let network = farad_net::Network::parse(&self.model.graph.name, &onnx).map_err(|e| error(e.to_string()))?;
         let accuracy = integer_accuracy(&network, &self.test, Forward::Exact)?;
-        std::fs::write(file, onnx).map_err(|e| error(e.to_string()))?;
-        self.record(stage, 0, 0.0, accuracy, tell);
+        checkpoint::replace(file, |part| std::fs::write(part, onnx).map_err(|e| e.to_string())).map_err(error)?;
+        self.record(stage, 0, 0.0, accuracy, Vec::new(), tell);
         Ok(())
     }
 
@@ -465,6 +471,7 @@ impl Run {
         stage: &Stage,
         epoch: u32,
         loss: f64,
+        log_alpha: Vec<u32>,
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), TrainError> {
         let own = self.exchange_average()?;
@@ -475,11 +482,19 @@ impl Run {
         if let Some(own) = own {
             self.restore(&own)?;
         }
-        self.record(stage, epoch, loss, accuracy?, tell);
+        self.record(stage, epoch, loss, accuracy?, log_alpha, tell);
         Ok(())
     }
 
-    fn record(&mut self, stage: &Stage, epoch: u32, loss: f64, accuracy: f64, tell: &mut dyn FnMut(Event<'_>)) {
+    fn record(
+        &mut self,
+        stage: &Stage,
+        epoch: u32,
+        loss: f64,
+        accuracy: f64,
+        log_alpha: Vec<u32>,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) {
         let graph = &self.model.graph;
         let cost = graph.total_cost(&graph.widths());
         let row = Row {
@@ -493,6 +508,7 @@ impl Run {
             params: cost.params,
             widths: graph.groups.iter().filter(|g| g.prunable).map(|g| g.channels).collect(),
             seconds: self.position.seconds,
+            log_alpha,
         };
         tell(Event::Row(&row));
         self.position.rows.push(row);

@@ -312,7 +312,11 @@ pub(crate) enum ListKind {
 #[command(after_help = "\
 Examples:
   farad train networks/recipes/fashion-mnist-lenet.toml
-  farad train recipe.toml --data ./cifar --out results")]
+  farad train recipe.toml --data ./cifar --out results
+  farad train networks/recipes/criteria-resnet20.toml     every criterion, compared on a macro
+
+Writes training.html and metrics.csv after each epoch. A recipe with [vary] is a run for every combination of
+its values, and ends with a table, comparison.csv and comparison.html.")]
 pub(crate) struct TrainArgs {
     /// Recipe: a TOML file.
     pub(crate) recipe: PathBuf,

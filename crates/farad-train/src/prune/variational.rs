@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// log alpha is kept within this distance of 0.
-const LOG_ALPHA_BOUND: f64 = 8.0;
+pub(super) const LOG_ALPHA_BOUND: f64 = 8.0;
 /// Least log sigma^2 at the start: less would leave the divergence too long a way.
 const LEAST_START: f64 = -6.0;
 /// Where lambda is kept that was found when the mask was put on.

@@ -105,7 +105,14 @@ fn a_stopped_run_ends_as_an_undisturbed_one() {
     let mut run = start(&recipe, &whole);
     run.follow(&|| false, &mut |_| {}).unwrap();
     let expected = values(&run);
-    let measured: Vec<f64> = run.rows().iter().map(|r| r.accuracy).collect();
+    let measured = |run: &Run| {
+        let rows = run.rows().iter();
+        rows.map(|r| (r.accuracy, r.log_alpha.clone())).collect::<Vec<_>>()
+    };
+    let undisturbed = measured(&run);
+    // The masks of the two variational epochs, of 12 channels in each of the two groups.
+    let masked = undisturbed.iter().map(|(_, log_alpha)| log_alpha.iter().sum::<u32>());
+    assert_eq!(masked.collect::<Vec<_>>(), [0, 0, 24, 24, 0, 0]);
 
     // 48 steps in all: stopped after every seventh, in all stages, and made anew from the file.
     let parts = folder.path().join("parts");
@@ -125,7 +132,7 @@ fn a_stopped_run_ends_as_an_undisturbed_one() {
     };
     assert_eq!(restarts, 6);
     assert_eq!(values(&resumed), expected);
-    assert_eq!(resumed.rows().iter().map(|r| r.accuracy).collect::<Vec<_>>(), measured);
+    assert_eq!(measured(&resumed), undisturbed);
 }
 
 #[test]

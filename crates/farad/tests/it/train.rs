@@ -133,3 +133,188 @@ fn wrong_recipes_are_told_in_one_message() {
     let error = refused(&RECIPE.replace("tiny.toml", "resnet-20"));
     assert!(error.contains("8x8x1") && error.contains("32x32x3"), "{error}");
 }
+
+/// A comparison with what all of it shares, at the sizes of [`RECIPE`].
+const BENCH: &str = r#"
+network = "tiny.toml"
+dataset = "./data"
+batch = 16
+[[stage]]
+stage = "dense"
+epochs = 1
+rate = [[0, 0.05]]
+[[stage]]
+stage = "prune"
+criterion = "random"
+budget = { macs = 0.6, min_keep = 2 }
+[[stage]]
+stage = "finetune"
+epochs = 1
+rate = [[0, 0.05]]
+[[stage]]
+stage = "export"
+"#;
+
+#[test]
+fn what_is_compared_is_trained_as_it_would_be_alone() {
+    let bench = Bench::new();
+    prepare(&bench);
+    let vary = "[vary]\ncriterion = ['l1-norm', 'random']\nseed = [1, 2]\n[target]\nmacro = 'ideal'\nimages = 20\n";
+    bench.write("bench.toml", format!("{BENCH}{vary}"));
+    let args = ["train", "bench.toml", "--out", "bench"];
+    let output = bench.run(&args);
+    let (table, notes) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{notes}");
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert!(
+        lines[1].starts_with("l1-norm ") && lines[2].starts_with("random "),
+        "{table}"
+    );
+    assert_eq!(notes.matches("stage 1 dense epoch 1").count(), 2, "{notes}");
+    assert_eq!(notes.matches("stage 3 finetune epoch 1").count(), 4);
+    for file in [
+        "comparison.csv",
+        "comparison.html",
+        "accuracy-energy.svg",
+        "accuracy-macs.svg",
+    ] {
+        assert!(bench.path(&format!("bench/{file}")).exists(), "{file}");
+    }
+
+    let alone = format!("seed = 2\n{}", BENCH.replace("random", "l1-norm"));
+    bench.write("alone.toml", alone);
+    assert_eq!(bench.stdout(&["train", "alone.toml", "--out", "alone"]), "");
+    let point = bench.path("bench/criterion=l1-norm,seed=2");
+    for file in ["checkpoint.safetensors", "network.onnx"] {
+        let alone = bench.path("alone").join(file);
+        if file.ends_with("onnx") {
+            assert_eq!(fs::read(point.join(file)).unwrap(), fs::read(alone).unwrap());
+        } else {
+            assert_eq!(tensors(&point.join(file)), tensors(&alone));
+        }
+    }
+    // On a macro that loses nothing, the macro's accuracy is that of the integers.
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(point.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["accuracy"]["mean"], report["accuracy"]["top1_digital"]);
+    assert_eq!(report["dataset"]["images"], 20);
+
+    // Once more: nothing is left to do.
+    let before = fs::metadata(point.join("report.json")).unwrap().modified().unwrap();
+    let again = bench.run(&args);
+    assert_eq!(text(&again.stdout), table);
+    assert!(
+        !text(&again.stderr).contains("finetune epoch"),
+        "{}",
+        text(&again.stderr)
+    );
+    assert_eq!(
+        fs::metadata(point.join("report.json")).unwrap().modified().unwrap(),
+        before
+    );
+}
+
+#[test]
+fn a_run_whose_loss_diverges_is_left_out() {
+    let bench = Bench::new();
+    prepare(&bench);
+    // At rate 900 weights grow by a factor of 449 in each of 20 steps.
+    let diverging = "weight_decay = 0.5\n".to_owned() + BENCH;
+    let vary = "[vary]\nfinetune.epochs = [2]\nfinetune.rate = [[[0, 900]], [[0, 0.05]]]\n";
+    bench.write("bench.toml", diverging + vary);
+    let output = bench.run(&["train", "bench.toml", "--out", "bench"]);
+    let (table, notes) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{notes}");
+    assert_eq!(notes.matches("error: the loss is").count(), 1, "{notes}");
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!(rows[0][1..4], ["0", "of", "1"]);
+    assert_eq!(rows[1][1], "1");
+    // What was done before stays.
+    assert!(
+        bench
+            .path("bench/finetune.epochs=2,finetune.rate=1/checkpoint.safetensors")
+            .exists()
+    );
+}
+
+#[test]
+fn metrics_and_plots_are_there_after_the_first_epoch() {
+    let bench = Bench::new();
+    prepare(&bench);
+    let diverging = "weight_decay = 0.5".to_owned() + &RECIPE.replace("[[0, 0.05], [3, 0.0]]", "[[0, 900]]");
+    bench.write("recipe.toml", diverging);
+    let output = bench.run(&["-q", "train", "recipe.toml", "--out", "out"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(
+        error.starts_with("error: the loss is") && error.contains("checkpoint is intact"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1, "{error}");
+    let csv = fs::read_to_string(bench.path("out/metrics.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0][..3], ["stage", "kind", "epoch"]);
+    assert_eq!(rows[3][..3], ["1", "variational", "3"], "{csv}");
+    // 8 channels in each of two groups, by log alpha.
+    let counts = rows[3].last().unwrap().split(' ').map(|n| n.parse::<u32>().unwrap());
+    assert_eq!(counts.sum::<u32>(), 16);
+    let page = fs::read_to_string(bench.path("out/training.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 5);
+    for absent in ["<script", "<link", "src=", "url("] {
+        assert!(!page.contains(absent), "{absent}");
+    }
+}
+
+/// The limit on a file's size stands for a disk that is full: a write beyond it fails.
+#[cfg(unix)]
+#[test]
+fn on_a_full_disk_the_last_checkpoint_stays() {
+    let bench = Bench::new();
+    prepare(&bench);
+    let dense: String = BENCH.split_inclusive("[[stage]]").take(2).collect();
+    bench.write("recipe.toml", dense.trim_end_matches("[[stage]]"));
+    bench.stdout(&["train", "recipe.toml", "--out", "out"]);
+    let file = bench.path("out/checkpoint.safetensors");
+    let before = fs::read(&file).unwrap();
+    // The recipe goes on now, and there is no room for what it writes.
+    bench.write("recipe.toml", BENCH);
+    let output = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 1; exec \"$0\" -q train recipe.toml --out out",
+        ])
+        .arg(env!("CARGO_BIN_EXE_farad"))
+        .current_dir(bench.path("."))
+        .output()
+        .unwrap();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("out/checkpoint.safetensors") && error.contains("is intact"),
+        "{error}"
+    );
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+    assert!(bench.files().iter().all(|f| !f.to_string_lossy().ends_with(".tmp")));
+    bench.stdout(&["-q", "train", "recipe.toml", "--out", "out"]);
+}
+
+#[test]
+fn a_comparison_that_cannot_be_is_told_before_it_begins() {
+    let bench = Bench::new();
+    prepare(&bench);
+    let refused = |vary: &str, expected: &str| {
+        bench.write("bench.toml", format!("{BENCH}{vary}"));
+        bench.refuses_in_one_line(&["train", "bench.toml", "--out", "bench"], expected);
+    };
+    refused(
+        "[vary]\ncriterion = ['l1-norm', 'magic']",
+        "criterion=magic: stage 2 (prune)",
+    );
+    refused("[vary]\nsede = [1]", "sede=1: unknown field `sede`");
+    refused("[target]\nmacro = 'absent'", "no macro `absent`");
+    refused("[vary]\ndense.size = [1]", "`size = 1` leaves no pixel at pool1");
+    refused("[target]\nmacro = 'ideal'\nchip = 2", "unknown field `chip`");
+    bench.write("bench.toml", BENCH.replace("./data", "fashion-mnist"));
+    bench.refuses_in_one_line(&["train", "bench.toml"], "`farad data fetch fashion-mnist`");
+}

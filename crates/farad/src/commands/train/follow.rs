@@ -1,0 +1,168 @@
+//! One recipe, followed to its end, with what it tells on the way.
+
+use crate::failure::Failure;
+use crate::progress;
+use crate::terminal::Terminal;
+use farad_report::training::{Epoch, Training, Width};
+use farad_report::{OutputDir, ReportError};
+use farad_train::graph::{Graph, Op};
+use farad_train::prune::LOG_ALPHA_BIN;
+use farad_train::recipe::Kind;
+use farad_train::{Event, Recipe, Row, Run, TrainError};
+use indicatif::ProgressBar;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// File of a run's folder that has all of it.
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// Follows `recipe` in the folder `out`, from its checkpoint if there is one, with the images of `data` if they are not
+/// to be the recipe's. Returns all that was measured; None if stopped before the end.
+pub(super) fn follow(
+    recipe: Recipe,
+    data: Option<&str>,
+    out: &Path,
+    terminal: &Terminal,
+    stop: &AtomicBool,
+) -> Result<Option<Training>, Failure> {
+    let data = data.unwrap_or(&recipe.dataset);
+    let load = |split: &str| farad_data::load(&format!("{data}:{split}")).map_err(Failure::from_input);
+    let (train, test) = (load("train")?, load("test")?);
+    let mut journal = Journal {
+        training: Training {
+            dataset: train.name.clone(),
+            stages: recipe.stages.len(),
+            log_alpha_bin: LOG_ALPHA_BIN,
+            ..Training::default()
+        },
+        groups: Vec::new(),
+    };
+    let mut run = Run::new(recipe, train, test, &out.join(CHECKPOINT)).map_err(Failure::from_input)?;
+    // Last, so that wrong input leaves no folder behind.
+    let out = OutputDir::create(out).map_err(Failure::from_input)?;
+    journal.describe(run.model().graph());
+    if let Some(row) = run.rows().last() {
+        terminal.note(&format!("going on after stage {}, epoch {}", row.stage, row.epoch));
+    }
+    run.rows().iter().for_each(|row| journal.add(row));
+    let bar = Bar::new(terminal);
+    // A recipe whose results cannot be written stops: its checkpoint has them.
+    let mut unwritten: Option<ReportError> = journal.training.write(&out).err();
+    let failed = AtomicBool::new(unwritten.is_some());
+    let stopped = || stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+    let finished = run.follow(&stopped, &mut |event| match event {
+        Event::Step { .. } => bar.step(&event),
+        Event::Row(row) => {
+            bar.row(terminal, row);
+            journal.add(row);
+            if let Err(error) = journal.training.write(&out) {
+                unwritten = Some(error);
+                failed.store(true, Ordering::Relaxed);
+            }
+        }
+    });
+    match (finished, unwritten) {
+        (Err(error @ TrainError::Budget(_)), _) => Err(Failure::from_input(error)),
+        (Err(error), _) => Err(Failure::Other(error.into())),
+        (_, Some(error)) => Err(Failure::Other(error.into())),
+        (Ok(finished), None) => Ok(finished.then_some(journal.training)),
+    }
+}
+
+/// What the run has told, as a report.
+struct Journal {
+    training: Training,
+    /// Of each layer, the number of its group among those that can be pruned.
+    groups: Vec<usize>,
+}
+
+impl Journal {
+    fn describe(&mut self, graph: &Graph) {
+        let full = graph.total_cost(&graph.full_widths());
+        self.training.network.clone_from(&graph.name);
+        (self.training.full_macs, self.training.full_params) = (full.macs as u64, full.params as u64);
+        for node in graph.nodes.iter().filter(|n| matches!(n.op, Op::Conv(_))) {
+            let group = &graph.groups[node.group];
+            if group.prunable {
+                let before = graph.groups[..node.group].iter();
+                self.groups.push(before.filter(|g| g.prunable).count());
+                self.training.layers.push(Width {
+                    name: node.name.clone(),
+                    full: group.full as u64,
+                    channels: group.channels as u64,
+                });
+            }
+        }
+    }
+
+    fn add(&mut self, row: &Row) {
+        for (layer, &group) in self.training.layers.iter_mut().zip(&self.groups) {
+            layer.channels = row.widths[group] as u64;
+        }
+        self.training.epochs.push(Epoch {
+            stage: row.stage,
+            kind: row.kind.as_str().to_owned(),
+            epoch: row.epoch,
+            rate: row.rate,
+            loss: row.loss,
+            accuracy: row.accuracy,
+            integer: matches!(row.kind, Kind::Qat | Kind::Export),
+            macs: row.macs as u64,
+            params: row.params as u64,
+            seconds: row.seconds,
+            widths: row.widths.iter().map(|&w| w as u64).collect(),
+            log_alpha: row.log_alpha.clone(),
+        });
+    }
+}
+
+/// A bar for the steps of a stage, and a line for each epoch.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(terminal: &Terminal) -> Self {
+        Self(progress::bar(
+            terminal,
+            "{prefix} {wide_bar} {pos}/{len} steps, {msg}, {eta} left",
+        ))
+    }
+
+    fn step(&self, event: &Event<'_>) {
+        if let Event::Step {
+            stage,
+            kind,
+            step,
+            loss,
+        } = event
+        {
+            if step.0 == 1 {
+                self.0.reset();
+            }
+            self.0.set_prefix(format!("{}/{} {}", stage.0, stage.1, kind.as_str()));
+            self.0.set_message(format!("loss {loss:.3}"));
+            self.0.set_length(step.1);
+            self.0.set_position(step.0);
+        }
+    }
+
+    fn row(&self, terminal: &Terminal, row: &Row) {
+        let line = format!(
+            "stage {} {} epoch {}: loss {:.4}, accuracy {:.2} %, {:.2} M MACs, {:.3} M parameters, {:.0} s",
+            row.stage,
+            row.kind.as_str(),
+            row.epoch,
+            row.loss,
+            100.0 * row.accuracy,
+            row.macs as f64 / 1e6,
+            row.params as f64 / 1e6,
+            row.seconds
+        );
+        self.0.suspend(|| terminal.note(&line));
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
