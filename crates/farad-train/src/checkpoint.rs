@@ -23,6 +23,9 @@ pub(crate) struct Position {
     pub(crate) stage: usize,
     /// Steps of it that are done.
     pub(crate) step: u64,
+    /// Whether what the stage does before its first step is done.
+    #[serde(default)]
+    pub(crate) begun: bool,
     /// Whether the stage's criterion still trains.
     pub(crate) masked: bool,
     /// Sum of the losses of this epoch's steps.

@@ -313,9 +313,9 @@ impl Recipe {
                     stage.size.is_none(),
                     format!("{at} trains at the size of the dataset: no `size`"),
                 );
-                let after = self.stages.get(i + 1).map(|next| next.stage);
+                let after = &self.stages[i + 1..];
                 check(
-                    after.is_none_or(|next| matches!(next, Kind::Qat | Kind::Export)),
+                    after.iter().all(|next| matches!(next.stage, Kind::Qat | Kind::Export)),
                     format!("{at}: after it only `qat` and `export` can follow, the network is int8 then"),
                 );
             }
@@ -447,6 +447,10 @@ mod tests {
         }
         let dense = &GOOD[GOOD.find("[[stage]]").unwrap()..];
         let error = Recipe::parse(&format!("{}{dense}", GOOD.replace("\"dense\"", "\"qat\""))).unwrap_err();
+        assert!(error.contains("only `qat` and `export` can follow"), "{error}");
+        // Not even after an export.
+        let qat = GOOD.replace("\"dense\"", "\"qat\"");
+        let error = Recipe::parse(&format!("{qat}[[stage]]\nstage = \"export\"\n{dense}")).unwrap_err();
         assert!(error.contains("only `qat` and `export` can follow"), "{error}");
         let error = Recipe::parse(&GOOD.replace("batch", "bach").replace("epochs", "epoch")).unwrap_err();
         assert!(error.contains("epoch"), "{error}");

@@ -217,6 +217,7 @@ impl Run {
             }
             self.position.stage += 1;
             self.position.step = 0;
+            self.position.begun = false;
             self.position.masked = false;
             self.save()?;
         }
@@ -267,26 +268,9 @@ impl Run {
         let mut criterion = self.criterion(stage)?;
         let per_epoch = self.steps_per_epoch();
         let steps = per_epoch * u64::from(stage.epochs);
-        if stage.fresh && self.position.step == 0 {
-            // Other weights than those that the recipe began with, had the widths been the same.
-            let seed = self.recipe.seed ^ (self.position.stage as u64 + 1) << 32;
-            self.model = Model::new(self.model.graph.clone(), seed, &Device::Cpu)?;
-            self.optimizer = Optimizer::default();
-            self.average = Average::default();
-        }
-        if let Some(criterion) = criterion
-            .as_mut()
-            .filter(|_| self.position.step == 0 && !self.position.masked)
-        {
-            let batches = self.calibration()?;
-            criterion.attach(&mut self.model, &batches)?;
-            self.position.masked = true;
-            // A criterion may express the network otherwise: what was remembered of it before means nothing now.
-            self.optimizer = Optimizer::default();
-            self.average = Average::default();
-        }
-        if stage.stage == Kind::Qat && self.position.step == 0 {
-            self.begin_qat(stage)?;
+        if self.position.step == 0 && !self.position.begun {
+            self.begin(stage, criterion.as_deref_mut())?;
+            self.position.begun = true;
         }
         let mut order = Vec::new();
         let mut saved = Instant::now();
@@ -333,6 +317,27 @@ impl Run {
         Ok(true)
     }
 
+    /// What a stage does once, before its first step.
+    fn begin(&mut self, stage: &Stage, criterion: Option<&mut (dyn Criterion + 'static)>) -> Result<(), TrainError> {
+        if stage.fresh {
+            // Other weights than those that the recipe began with, had the widths been the same.
+            let seed = self.recipe.seed ^ (self.position.stage as u64 + 1) << 32;
+            self.model = Model::new(self.model.graph.clone(), seed, &Device::Cpu)?;
+        } else if let Some(criterion) = criterion {
+            let batches = self.calibration()?;
+            criterion.attach(&mut self.model, &batches)?;
+            self.position.masked = true;
+        } else if stage.stage == Kind::Qat {
+            self.begin_qat(stage)?;
+        } else {
+            return Ok(());
+        }
+        // The network is another one, or expressed otherwise: what was remembered of it before means nothing now.
+        self.optimizer = Optimizer::default();
+        self.average = Average::default();
+        Ok(())
+    }
+
     fn step(
         &mut self,
         stage: &Stage,
@@ -355,9 +360,10 @@ impl Run {
             seed: recipe.seed,
         };
         let mut active = criterion.as_deref_mut().filter(|_| self.position.masked);
-        let (loss, gradients) = match stage.stage {
-            Kind::Qat => self.qat_gradients(stage, &batch, indices, progress)?,
-            _ => self.float_gradients(active.as_deref(), &batch, progress)?,
+        self.change_chip(stage)?;
+        let (loss, gradients) = match &self.quantised {
+            Some(quantised) => self.qat_gradients(quantised, stage, &batch, indices, progress)?,
+            None => self.float_gradients(active.as_deref(), &batch, progress)?,
         };
         if !loss.is_finite() {
             return Err(TrainError::Diverged {

@@ -3,7 +3,7 @@
 use super::{Run, adopt, preprocess};
 use crate::TrainError;
 use crate::evaluate::integer_accuracy;
-use crate::optimizer::{Average, Optimizer};
+use crate::optimizer::Average;
 use crate::prune::{Batch, Progress};
 use crate::qat::{Forward, QatModel};
 use crate::recipe::Stage;
@@ -45,14 +45,12 @@ impl Run {
             let charges = Vec::new();
             self.quantised = Some(Quantised { model, charges });
         }
-        self.optimizer = Optimizer::default();
-        self.average = Average::default();
-        let x = self.plain_images(stage.qat.images)?;
-        if let Some((quantised, spec)) = self.quantised.as_mut().zip(self.targets[self.position.stage].as_ref()) {
-            let chips = FIRST_CHIP..FIRST_CHIP + stage.qat.recalibrate_chips;
-            if !chips.is_empty() {
-                quantised.model.recalibrate(&x, spec, chips, self.recipe.seed)?;
-            }
+        let chips = FIRST_CHIP..FIRST_CHIP + stage.qat.recalibrate_chips;
+        if !chips.is_empty() {
+            let seed = self.recipe.seed;
+            self.on_target(stage, |quantised, x, spec| {
+                quantised.model.recalibrate(x, spec, chips, seed)
+            })?;
         }
         self.set_charges(stage)
     }
@@ -66,29 +64,47 @@ impl Run {
 
     /// Sets the macro's ADC ranges for the weights of now.
     fn set_charges(&mut self, stage: &Stage) -> Result<(), TrainError> {
+        self.on_target(stage, |quantised, x, spec| {
+            quantised.charges = quantised.model.charges(x, spec)?;
+            Ok(())
+        })
+    }
+
+    /// Does something with the int8 network, the stage's plain images and its macro, where it has one.
+    fn on_target(
+        &mut self,
+        stage: &Stage,
+        act: impl FnOnce(&mut Quantised, &Tensor, &MacroSpec) -> Result<(), TrainError>,
+    ) -> Result<(), TrainError> {
+        let Some(spec) = &self.targets[self.position.stage] else {
+            return Ok(());
+        };
         let x = self.plain_images(stage.qat.images)?;
-        if let Some((quantised, spec)) = self.quantised.as_mut().zip(self.targets[self.position.stage].as_ref()) {
-            quantised.charges = quantised.model.charges(&x, spec)?;
+        match &mut self.quantised {
+            Some(quantised) => act(quantised, &x, spec),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets the ADC ranges anew when the next step is the first one on another chip.
+    pub(super) fn change_chip(&mut self, stage: &Stage) -> Result<(), TrainError> {
+        let step = self.position.step;
+        if step > 0 && step.is_multiple_of(stage.qat.steps_per_chip) {
+            self.set_charges(stage)?;
         }
         Ok(())
     }
 
     /// Loss and gradients of a batch, images of these numbers.
     pub(super) fn qat_gradients(
-        &mut self,
+        &self,
+        quantised: &Quantised,
         stage: &Stage,
         batch: &Batch,
         images: &[u32],
         progress: Progress,
     ) -> Result<(f32, BTreeMap<String, Tensor>), TrainError> {
-        let step = self.position.step;
-        if step > 0 && step.is_multiple_of(stage.qat.steps_per_chip) {
-            self.set_charges(stage)?;
-        }
         let spec = self.targets[self.position.stage].as_ref();
-        let Some(quantised) = self.quantised.as_mut() else {
-            return Ok((f32::NAN, BTreeMap::new()));
-        };
         let forward = chip(
             spec,
             &quantised.charges,
