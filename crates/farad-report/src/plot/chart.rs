@@ -76,6 +76,8 @@ pub(crate) struct Chart<'a> {
     /// Quantity with its unit.
     pub(crate) y: &'a str,
     pub(crate) layers: Vec<Layer>,
+    /// Parts of the horizontal axis: where each begins, and its name.
+    pub(crate) parts: &'a [(f64, String)],
     /// What the vertical axis shows; all data with a margin if `None`.
     pub(crate) y_range: Option<Range<f64>>,
     /// Text of a tick of the horizontal axis.
@@ -91,6 +93,7 @@ impl<'a> Chart<'a> {
             x,
             y,
             layers,
+            parts: &[],
             y_range: None,
             x_tick: tick,
             x_ticks: 9,
@@ -99,12 +102,14 @@ impl<'a> Chart<'a> {
 
     pub(crate) fn draw(&self) -> Result<String, ReportError> {
         let legend = self.legend();
-        let top = TITLE + legend.last().map_or(0, |entry| entry.line + 1) * LEGEND_LINE;
+        let lines = legend.last().map_or(0, |entry| entry.line + 1) + i32::from(!self.parts.is_empty());
+        let top = TITLE + lines * LEGEND_LINE;
         let points: Vec<(f64, f64)> = self.layers.iter().flat_map(Layer::points).collect();
         let has_marks = |layer: &Layer| matches!(layer.mark, Mark::Dots(_) | Mark::Rings(_));
         // Marks at the ends need room; lines and bands run from edge to edge.
         let x_margin = if self.layers.iter().any(has_marks) { 0.03 } else { 0.0 };
-        let x_range = extent(points.iter().map(|p| p.0), x_margin);
+        let begins = self.parts.iter().map(|part| part.0);
+        let x_range = extent(points.iter().map(|p| p.0).chain(begins), x_margin);
         let y_range = self
             .y_range
             .clone()
@@ -123,7 +128,7 @@ impl<'a> Chart<'a> {
                 .margin_bottom(10)
                 .set_label_area_size(LabelAreaPosition::Left, LEFT - 2)
                 .set_label_area_size(LabelAreaPosition::Bottom, 42)
-                .build_cartesian_2d(x_range, y_range)?;
+                .build_cartesian_2d(x_range.clone(), y_range.clone())?;
             chart
                 .configure_mesh()
                 .light_line_style(TRANSPARENT)
@@ -138,6 +143,18 @@ impl<'a> Chart<'a> {
                 .x_desc(self.x)
                 .y_desc(self.y)
                 .draw()?;
+            for (i, (x, name)) in self.parts.iter().enumerate() {
+                let at = |x, y| chart.backend_coord(&(x, y));
+                let ((left, top), bottom) = (at(*x, y_range.end), at(*x, y_range.start).1);
+                if i > 0 {
+                    root.draw(&PathElement::new([(left, top), (left, bottom)], INK))?;
+                }
+                let end = self.parts.get(i + 1).map_or(x_range.end, |next| next.0);
+                // A part that is too short for its name goes without.
+                if text_width_px(name, FONT) as i32 <= at(end, y_range.end).0 - left {
+                    root.draw_text(name, &text_style(FONT, HPos::Left, VPos::Bottom), (left + 2, top - 4))?;
+                }
+            }
             for Layer { color, mark, .. } in &self.layers {
                 match mark {
                     Mark::Line(p) => {

@@ -7,7 +7,6 @@ pub(crate) mod bars;
 pub(crate) mod chart;
 mod codes;
 mod comparison;
-mod curves;
 mod heat;
 mod scatter;
 mod silicon;

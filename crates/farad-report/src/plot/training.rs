@@ -1,11 +1,15 @@
 //! The plots of a training run.
 
 use super::bars::{Bars, Series};
-use super::curves::{Curve, Curves};
+use super::chart::{Chart, Layer, Mark};
 use super::heat::Heat;
 use super::{PALETTE, Plot};
 use crate::error::ReportError;
 use crate::training::{Epoch, Training};
+use plotters::style::RGBColor;
+
+/// A curve of so few points gets a dot at each.
+const DOTS: usize = 60;
 
 impl Training {
     /// Every plot that this run has data for, in the order of the page.
@@ -17,43 +21,49 @@ impl Training {
         let trained = |e: &&Placed<'_>| e.row.epoch > 0;
         let placed = self.placed();
         let parts = self.parts();
-        let curve = |name, color: usize, of: &dyn Fn(&Placed<'_>) -> Option<f64>| Curve {
+        let curve = |name: &'static str, color: usize, of: &dyn Fn(&Placed<'_>) -> Option<f64>| Curve {
             name,
             color: PALETTE[color],
             points: placed.iter().filter_map(|p| Some((p.x, of(p)?))).collect(),
         };
-        let mut draw = |name, title, y_axis: &str, from_zero, mut curves: Vec<Curve<'_>>| {
+        let mut draw = |name, title, y_axis: &str, y_range, mut curves: Vec<Curve>| {
             curves.retain(|c| !c.points.is_empty());
             if curves.is_empty() {
                 return Ok(());
             }
-            let svg = Curves {
-                title,
-                x_axis: "epochs",
-                y_axis,
-                curves,
+            // A single curve is what the axis says.
+            let named = curves.len() > 1;
+            let layers = curves.into_iter().flat_map(|c| c.layers(named)).collect();
+            let svg = Chart {
                 parts: &parts,
-                from_zero,
+                y_range,
+                ..Chart::new(title, "epochs", y_axis, layers)
             }
             .draw()?;
             plots.push(Plot { name, title, svg });
             Ok::<_, ReportError>(())
         };
         let loss = curve("loss", 0, &|p| Some(p).filter(trained).map(|p| p.row.loss));
-        draw("loss", "Training loss", "mean loss of an epoch", false, vec![loss])?;
+        draw("loss", "Training loss", "mean loss of an epoch", None, vec![loss])?;
         let float = curve("float", 0, &|p| (!p.row.integer).then_some(100.0 * p.row.accuracy));
         let integer = curve("int8", 5, &|p| p.row.integer.then_some(100.0 * p.row.accuracy));
         draw(
             "accuracy",
             "Accuracy",
             "top-1 on the test images (%)",
-            false,
+            None,
             vec![float, integer],
         )?;
         let part = |now: u64, full: u64| Some(100.0 * now as f64 / full.max(1) as f64);
         let macs = curve("MACs", 0, &|p| part(p.row.macs, self.full_macs));
         let params = curve("parameters", 5, &|p| part(p.row.params, self.full_params));
-        draw("size", "Size", "of the full network (%)", true, vec![macs, params])?;
+        draw(
+            "size",
+            "Size",
+            "of the full network (%)",
+            Some(0.0..105.0),
+            vec![macs, params],
+        )?;
         if !self.layers.is_empty() {
             plots.push(self.widths()?);
         }
@@ -134,6 +144,22 @@ impl Training {
             title,
             svg,
         }))
+    }
+}
+
+/// A line with a dot at each point, unless there are many.
+struct Curve {
+    name: &'static str,
+    color: RGBColor,
+    points: Vec<(f64, f64)>,
+}
+
+impl Curve {
+    fn layers(self, named: bool) -> Vec<Layer> {
+        let dots = (self.points.len() <= DOTS).then(|| Layer::new("", self.color, Mark::Dots(self.points.clone())));
+        let name = if named { self.name } else { "" };
+        let line = Layer::new(name, self.color, Mark::Line(self.points));
+        [Some(line), dots].into_iter().flatten().collect()
     }
 }
 
