@@ -1,6 +1,5 @@
 //! Files of a report in a directory, whole or not at all.
 
-use crate::characterize::CharacterizeReport;
 use crate::error::ReportError;
 use crate::plot::Plot;
 use crate::report::Report;
@@ -44,19 +43,6 @@ impl OutputDir {
             ("report.json".to_string(), report.json()?.into_bytes()),
             ("layers.csv".into(), report.layers_csv()?),
             ("report.html".into(), report.html(&plots).into_bytes()),
-        ];
-        self.write_all(files, plots)
-    }
-
-    /// Writes `characterize.json`, `characterize.html` and each plot as `NAME.svg`; returns their paths.
-    ///
-    /// # Errors
-    /// What [`CharacterizeReport::plots`] returns, and [`ReportError::Write`].
-    pub fn write_characterization(&self, report: &CharacterizeReport) -> Result<Vec<PathBuf>, ReportError> {
-        let plots = report.plots()?;
-        let files = vec![
-            ("characterize.json".to_string(), report.json()?.into_bytes()),
-            ("characterize.html".into(), report.html(&plots).into_bytes()),
         ];
         self.write_all(files, plots)
     }

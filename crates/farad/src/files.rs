@@ -1,11 +1,16 @@
-//! Text files in a directory that the user names.
+//! Directories that the user names, for results.
 
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use farad_report::OutputDir;
 use std::path::Path;
 
-/// A directory that can be written into.
+/// The directory of `--out`, made and tried before anything is computed; none without the flag.
+pub(crate) fn output(path: Option<&Path>) -> Result<Option<OutputDir>, Failure> {
+    path.map(OutputDir::create).transpose().map_err(Failure::from_input)
+}
+
+/// A directory for text files that are told one by one.
 pub(crate) struct Folder(OutputDir);
 
 impl Folder {

@@ -9,10 +9,12 @@ pub use metrics::{Limit, LimitResult, METRICS, Metric, Summary};
 
 use crate::build::{component_energy, macro_area};
 use crate::error::ReportError;
+use crate::output::OutputDir;
 use crate::report::{ComponentEnergy, MacroArea, MacroInfo, SEMANTICS};
 use farad_hw::MacroSpec;
 use farad_sim::characterize::{Band, Characterization, ChipMeasure, ColumnPoint, NoiseMeasure, ResolutionPoint};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Name and version of the shape of `characterize.json`.
 pub const CHARACTERIZE_SCHEMA: &str = "farad.characterize/1";
@@ -193,6 +195,19 @@ impl CharacterizeReport {
     /// [`ReportError::Json`], which no report built by Farad makes happen.
     pub fn json(&self) -> Result<String, ReportError> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Writes `characterize.json`, `characterize.html` and each plot as `NAME.svg`; returns their paths.
+    ///
+    /// # Errors
+    /// What [`CharacterizeReport::plots`] returns, and [`ReportError::Write`].
+    pub fn write(&self, out: &OutputDir) -> Result<Vec<PathBuf>, ReportError> {
+        let plots = self.plots()?;
+        let files = vec![
+            ("characterize.json".to_owned(), self.json()?.into_bytes()),
+            ("characterize.html".to_owned(), self.html(&plots).into_bytes()),
+        ];
+        out.write_all(files, plots)
     }
 
     /// How far it got, when it was interrupted.

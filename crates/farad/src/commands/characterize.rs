@@ -4,7 +4,7 @@ use crate::cli::CharacterizeArgs;
 use crate::failure::{Failure, Status};
 use crate::progress;
 use crate::terminal::Terminal;
-use crate::{inputs, interrupt};
+use crate::{files, inputs, interrupt};
 use farad_report::characterize::Measured;
 use farad_report::report::MacroInfo;
 use farad_report::{CharacterizeReport, OutputDir};
@@ -13,12 +13,7 @@ use farad_sim::characterize::{CharacterizeConfig, characterize};
 
 pub(crate) fn run(args: &CharacterizeArgs, terminal: &Terminal) -> Result<Status, Failure> {
     let hw = inputs::hw_by_name(&args.hw, &args.set)?;
-    let out = args
-        .out
-        .as_deref()
-        .map(OutputDir::create)
-        .transpose()
-        .map_err(Failure::from_input)?;
+    let out = files::output(args.out.as_deref())?;
     let stop = interrupt::stop_flag(*terminal, "chips")?;
     let bar = progress::bar(terminal, "{wide_bar} {pos}/{len} chips, {eta} left");
     let config = CharacterizeConfig {
@@ -59,7 +54,7 @@ fn finish(
 ) -> Result<Status, Failure> {
     let other = |e: farad_report::ReportError| Failure::Other(e.into());
     if let Some(out) = out {
-        for path in out.write_characterization(report).map_err(other)? {
+        for path in report.write(out).map_err(other)? {
             terminal.detail(&format!("wrote {}", path.display()));
         }
     }

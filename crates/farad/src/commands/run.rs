@@ -5,7 +5,7 @@ use crate::cli::{Engine, RunArgs};
 use crate::failure::{Failure, Status};
 use crate::progress::Progress;
 use crate::terminal::Terminal;
-use crate::{inputs, interrupt};
+use crate::{files, inputs, interrupt};
 use farad_report::{Job, JobInputs, OutputDir, Report};
 use farad_sim::{EngineKind, Isa, RunConfig};
 use farad_sweep::inputs::{check_images, dataset, set_preprocess, workload};
@@ -28,12 +28,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
     .map_err(Failure::from_input)?;
     let trace = TraceFile::new(&args.trace, &network, &hw.spec, job.mapping(), images)?;
     // Last, so that wrong input leaves no directory behind; before the run, so that the run is not lost.
-    let out = args
-        .out
-        .as_deref()
-        .map(OutputDir::create)
-        .transpose()
-        .map_err(Failure::from_input)?;
+    let out = files::output(args.out.as_deref())?;
     let stop = interrupt::stop_flag(*terminal, "batch")?;
     terminal.detail(&format!(
         "{} on {}: {} layers on {} instances, {} images of {} {}",
