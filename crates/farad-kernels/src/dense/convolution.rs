@@ -65,7 +65,7 @@ pub(super) fn forward(engine: Engine, c: &Conv2d, precision: Precision, x: &[f32
     if c.depthwise {
         depthwise::gather(engine.isa(), &taps, c.images, x, w, c.in_channels, y);
     } else {
-        gather(engine, c, precision, &taps, w, Columns::Outputs).run(x, y);
+        gather(engine, c, engine.precision(precision), &taps, w, Columns::Outputs).run(x, y);
     }
 }
 
@@ -75,7 +75,7 @@ pub(super) fn input_gradient(engine: Engine, c: &Conv2d, precision: Precision, d
     if c.depthwise {
         depthwise::gather(engine.isa(), &taps, c.images, dy, w, c.in_channels, dx);
     } else {
-        gather(engine, c, precision, &taps, w, Columns::Inputs).run(dy, dx);
+        gather(engine, c, engine.precision(precision), &taps, w, Columns::Inputs).run(dy, dx);
     }
 }
 
@@ -87,6 +87,6 @@ pub(super) fn weight_gradient(engine: Engine, c: &Conv2d, precision: Precision, 
     if c.depthwise {
         depthwise::weight_gradient(engine.isa(), c, x, dy, dw);
     } else {
-        weight_gradient::weight_gradient(engine, precision, c, x, dy, dw);
+        weight_gradient::weight_gradient(engine, engine.precision(precision), c, x, dy, dw);
     }
 }

@@ -19,8 +19,6 @@ pub(super) trait Sums: Copy {
     unsafe fn broadcast(from: *const u32) -> Self::Words;
     /// `self + a * b`, where a word is an f32.
     unsafe fn add_product(self, a: Self::Words, b: Self::Words) -> Self;
-    /// The low and the high half of each word, as f32.
-    unsafe fn halves(words: Self::Words) -> [Self::Words; 2];
 }
 
 /// What a word is: how two of them are multiplied into a sum.
@@ -39,20 +37,6 @@ impl<S: Sums> Product<S> for Single {
     unsafe fn add(sum: S, a: S::Words, b: S::Words) -> S {
         // SAFETY: the caller's contract.
         unsafe { sum.add_product(a, b) }
-    }
-}
-
-/// A word is two bf16, each of which is the upper half of an f32.
-pub(super) struct Pair;
-
-impl<S: Sums> Product<S> for Pair {
-    #[inline(always)]
-    unsafe fn add(sum: S, a: S::Words, b: S::Words) -> S {
-        // SAFETY: the caller's contract.
-        unsafe {
-            let ([a0, a1], [b0, b1]) = (S::halves(a), S::halves(b));
-            sum.add_product(a0, b0).add_product(a1, b1)
-        }
     }
 }
 
@@ -100,10 +84,18 @@ impl Sums for Portable {
             self.0[i] + f32::from_bits(a[i]) * f32::from_bits(b[i])
         }))
     }
+}
 
+/// A word is two bf16, each of which is the upper half of an f32: the definition of what AVX512-BF16 computes.
+pub(super) struct Pair;
+
+impl Product<Portable> for Pair {
     #[inline(always)]
-    unsafe fn halves(words: Self::Words) -> [Self::Words; 2] {
-        [words.map(|w| w << 16), words.map(|w| w & 0xffff_0000)]
+    unsafe fn add(sum: Portable, a: [u32; LANES], b: [u32; LANES]) -> Portable {
+        let halves = |words: [u32; LANES]| [words.map(|w| w << 16), words.map(|w| w & 0xffff_0000)];
+        let ([a0, a1], [b0, b1]) = (halves(a), halves(b));
+        // SAFETY: portable.
+        unsafe { sum.add_product(a0, b0).add_product(a1, b1) }
     }
 }
 
@@ -173,18 +165,6 @@ pub(super) mod x86 {
                 Self([0, 1].map(|i| _mm256_fmadd_ps(_mm256_castsi256_ps(a[i]), _mm256_castsi256_ps(b[i]), self.0[i])))
             }
         }
-
-        #[inline(always)]
-        unsafe fn halves(words: Self::Words) -> [Self::Words; 2] {
-            // SAFETY: the caller's contract.
-            unsafe {
-                let high = _mm256_set1_epi32(-0x1_0000);
-                [
-                    [0, 1].map(|i| _mm256_slli_epi32::<16>(words[i])),
-                    [0, 1].map(|i| _mm256_and_si256(words[i], high)),
-                ]
-            }
-        }
     }
 
     /// AVX-512 F.
@@ -240,17 +220,6 @@ pub(super) mod x86 {
         unsafe fn add_product(self, a: Self::Words, b: Self::Words) -> Self {
             // SAFETY: the caller's contract.
             unsafe { Self(_mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), self.0)) }
-        }
-
-        #[inline(always)]
-        unsafe fn halves(words: Self::Words) -> [Self::Words; 2] {
-            // SAFETY: the caller's contract.
-            unsafe {
-                [
-                    _mm512_slli_epi32::<16>(words),
-                    _mm512_and_si512(words, _mm512_set1_epi32(-0x1_0000)),
-                ]
-            }
         }
     }
 

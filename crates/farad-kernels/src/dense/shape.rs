@@ -1,11 +1,11 @@
 //! What is convolved with what.
 
-/// How operands of a convolution are rounded before they are multiplied. Sums are f32 either way.
+/// How operands of a convolution may be rounded before they are multiplied. Sums are f32 either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Not at all.
     F32,
-    /// To the nearest bf16, ties to even (emulated where the CPU has no instruction for it).
+    /// To the nearest bf16, ties to even, where the CPU multiplies bf16; not at all where f32 is faster.
     Bf16,
 }
 
