@@ -181,6 +181,12 @@ pub fn convert_planes(
         unsafe { avx512::convert_planes(slot, ids, charges, sums, seen) };
         return;
     }
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Avx2 && slot.adc.bits <= 8 {
+        // SAFETY: the features were detected.
+        unsafe { avx2::convert_planes(slot, ids, charges, sums, seen) };
+        return;
+    }
     let mut seen = seen;
     for (block, sums) in sums.iter_mut().enumerate() {
         let seen = seen.as_mut().map(|seen| &mut seen[block]);
@@ -283,6 +289,11 @@ pub fn convert_counts(isa: Isa, table: &CountTable, counts: &Charges) -> Lanes<i
         // SAFETY: the features were detected.
         return unsafe { avx512::convert_counts(table, counts) };
     }
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Avx2 {
+        // SAFETY: the features were detected.
+        return unsafe { avx2::convert_counts(table, counts) };
+    }
     convert_counts_portable(isa, table, counts)
 }
 
@@ -298,6 +309,9 @@ portable! {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[path = "adc_avx2.rs"]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 #[path = "adc_avx512.rs"]
 mod avx512;

@@ -1,7 +1,7 @@
 //! Charge of one conversion slot: the sum of its cells' charges over the rows whose input bit is one.
 
 use crate::isa::portable;
-use crate::pack::{FIVE, Layout, Packed};
+use crate::pack::{FIVE, FOUR, Fours, Layout, Packed};
 use crate::{Isa, LANES, Lanes, Words};
 
 /// Charges of one block: `[plane][lane]`, in quanta.
@@ -26,15 +26,36 @@ pub enum Tables {
         /// Groups that can be added in 16 bits.
         widen_every: usize,
     },
+    /// For [`Layout::Fours`]: 16 sums a group, counted from the group's lowest.
+    Fours {
+        /// The groups.
+        spans: Vec<FoursSpan>,
+        /// What all groups are at their lowest.
+        lowest: i32,
+    },
     /// For [`Layout::Eights`]: 256 sums a group.
     Eights(Vec<[i32; 256]>),
 }
+
+/// Groups of four rows whose sums add up in 16 bits.
+#[derive(Debug, Clone, Default)]
+pub struct FoursSpan {
+    /// Sums of each group: their low [`FOURS_BITS`] bits, and the rest.
+    pub(crate) sums: Vec<[[u8; 16]; 2]>,
+    /// Groups that follow one another and whose high parts add up in a byte.
+    pub(crate) runs: Vec<u8>,
+}
+
+/// Bits in the low part of a sum of four rows.
+pub(crate) const FOURS_BITS: u32 = 7;
+/// Groups of a [`FoursSpan`]: 128 low parts of 7 bits, and 128 bytes, fit 15 bits.
+const SPAN: usize = 128;
 
 impl Tables {
     /// Tables for `charges` (one per row) in `layout`.
     ///
     /// # Panics
-    /// If five rows of a [`Layout::Fives`] table do not fit 16 bits, which a lowered macro excludes, or if `layout` is not a lookup layout.
+    /// If the charges of a group of [`Layout::Fives`] or [`Layout::Fours`] do not fit 16 bits, which a lowered macro excludes, or if `layout` is not a lookup layout.
     #[must_use]
     pub fn new(layout: Layout, charges: &[i16]) -> Self {
         match layout {
@@ -60,6 +81,7 @@ impl Tables {
                     widen_every: (i32::from(i16::MAX) / largest) as usize,
                 }
             }
+            Layout::Fours => Self::fours(charges),
             Layout::Eights => {
                 let tables = charges.chunks(8).map(|group| {
                     let mut table = [0i32; 256];
@@ -73,6 +95,57 @@ impl Tables {
                 Self::Eights(tables.collect())
             }
             Layout::Planes => panic!("bit planes are counted, not looked up"),
+        }
+    }
+
+    fn fours(charges: &[i16]) -> Self {
+        /// Whether a row counts in a sum: all ones if so.
+        const MEMBERS: [[i16; 16]; FOUR] = {
+            let mut members = [[0; 16]; FOUR];
+            let mut i = 0;
+            while i < 16 * FOUR {
+                members[i / 16][i % 16] = -((i % 16 >> (i / 16) & 1) as i16);
+                i += 1;
+            }
+            members
+        };
+        let mut all_lowest = 0;
+        let spans = charges.chunks(FOUR * SPAN).map(|charges| {
+            let mut span = FoursSpan::default();
+            // High parts of the run so far, at their largest.
+            let mut run_high = 0;
+            for group in charges.chunks(FOUR) {
+                let magnitude: i32 = group.iter().map(|&c| i32::from(c).abs()).sum();
+                assert!(magnitude <= i32::from(i16::MAX), "four cells overflow 16 bits");
+                let lowest: i16 = group.iter().map(|&c| c.min(0)).sum();
+                all_lowest += i32::from(lowest);
+                let mut sums = [-lowest; 16];
+                for (&charge, members) in group.iter().zip(&MEMBERS) {
+                    for (sum, &member) in sums.iter_mut().zip(members) {
+                        *sum += charge & member;
+                    }
+                }
+                span.sums.push([
+                    sums.map(|sum| (sum & ((1 << FOURS_BITS) - 1)) as u8),
+                    sums.map(|sum| (sum >> FOURS_BITS) as u8),
+                ]);
+                let high = magnitude >> FOURS_BITS;
+                match span.runs.last_mut() {
+                    Some(run) if run_high + high <= u8::MAX.into() => {
+                        *run += 1;
+                        run_high += high;
+                    }
+                    _ => {
+                        span.runs.push(1);
+                        run_high = high;
+                    }
+                }
+            }
+            span
+        });
+        Self::Fours {
+            spans: spans.collect(),
+            lowest: all_lowest,
         }
     }
 }
@@ -112,6 +185,22 @@ pub fn charges(isa: Isa, column: &Column, packed: &Packed, block: usize, out: &m
             let _ = widen_every;
             look_up_fives(isa, sums, index, out);
         }
+        Column::Tables(Tables::Fours { spans, lowest }) => {
+            let groups = packed.groups();
+            assert_eq!(packed.layout(), Layout::Fours);
+            assert_eq!(spans.iter().map(|span| span.sums.len()).sum::<usize>(), groups);
+            *out = [Lanes([*lowest; LANES]); 8];
+            let index = &packed.fours[block * groups..][..groups];
+            for (span, index) in spans.iter().zip(index.chunks(SPAN)) {
+                #[cfg(target_arch = "x86_64")]
+                if isa != Isa::Scalar {
+                    // SAFETY: the features were detected.
+                    unsafe { avx2::look_up(span, index, out) };
+                    continue;
+                }
+                look_up_fours(span, index, out);
+            }
+        }
         Column::Tables(Tables::Eights(tables)) => {
             assert_eq!((packed.layout(), tables.len()), (Layout::Eights, packed.groups()));
             let index = &packed.eights[block * tables.len()..][..tables.len()];
@@ -148,6 +237,18 @@ portable! {
     }
 }
 
+/// The definition of the lookup in [`Layout::Fours`].
+fn look_up_fours(span: &FoursSpan, index: &[Fours], out: &mut Charges) {
+    for ([low, high], index) in span.sums.iter().zip(index) {
+        for (plane, out) in out.iter_mut().enumerate() {
+            for (lane, sum) in out.0.iter_mut().enumerate() {
+                let at = usize::from(index.0[Fours::at(plane, lane)]);
+                *sum += i32::from(low[at]) + (i32::from(high[at]) << FOURS_BITS);
+            }
+        }
+    }
+}
+
 portable! {
     fn look_up_eights(tables: &[[i32; 256]], index: &[[[u8; LANES]; 8]], out: &mut Charges) {
         for plane in 0..8 {
@@ -163,45 +264,8 @@ portable! {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{Charges, LANES, Lanes};
-    use std::arch::x86_64::*;
-
-    /// Words whose ones a byte can count.
-    const WORDS: usize = 31;
-
-    /// Population counts of `planes & bits`, by table of half bytes.
-    ///
-    /// # Safety
-    /// Needs AVX2; `planes` holds 8 planes of `bits.len()` words.
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn count(bits: &[u32], planes: &[Lanes<u32>], out: &mut Charges) {
-        let ones = _mm256_setr_epi8(
-            0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-        );
-        let low_half = _mm256_set1_epi8(15);
-        for (plane, out) in planes.chunks_exact(bits.len()).zip(out) {
-            for half in 0..2 {
-                let mut sums = _mm256_setzero_si256();
-                for (words, bits) in plane.chunks(WORDS).zip(bits.chunks(WORDS)) {
-                    let mut bytes = _mm256_setzero_si256();
-                    for (word, &w) in words.iter().zip(bits) {
-                        // SAFETY: eight of sixteen 32-bit lanes, from lane 0 or 8.
-                        let x = unsafe { _mm256_load_si256(word.0.as_ptr().add(half * LANES / 2).cast()) };
-                        let x = _mm256_and_si256(x, _mm256_set1_epi32(w as i32));
-                        let low = _mm256_shuffle_epi8(ones, _mm256_and_si256(x, low_half));
-                        let high = _mm256_shuffle_epi8(ones, _mm256_and_si256(_mm256_srli_epi16::<4>(x), low_half));
-                        bytes = _mm256_add_epi8(bytes, _mm256_add_epi8(low, high));
-                    }
-                    let pairs = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
-                    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-                }
-                // SAFETY: eight of sixteen 32-bit lanes, from lane 0 or 8.
-                unsafe { _mm256_store_si256(out.0.as_mut_ptr().add(half * LANES / 2).cast(), sums) };
-            }
-        }
-    }
-}
+#[path = "charge_avx2.rs"]
+mod avx2;
 
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
@@ -289,10 +353,11 @@ mod tests {
                 (0..rows).filter(|&row| x[lane * stride + row] >> plane & 1 == 1).map(charge).sum()
             };
             for &isa in Isa::available() {
-                let lookup = Packed::lookup_layout(isa);
+                let lookup = |layout| (layout, Column::Tables(Tables::new(layout, &cells)));
                 let columns = [
                     (Layout::Planes, Column::Bits(bits.clone())),
-                    (lookup, Column::Tables(Tables::new(lookup, &cells))),
+                    lookup(Packed::lookup_layout(isa)),
+                    lookup(Layout::Fours),
                 ];
                 for (layout, column) in columns {
                     let mut packed = Packed::new(layout, rows);

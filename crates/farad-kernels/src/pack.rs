@@ -1,17 +1,40 @@
 //! Activations of a tile as the charge kernels read them.
 //!
 //! A block is sixteen output positions (lanes). Its row vectors arrive as bytes, one row vector after the other; they leave as one of
-//! three layouts, all holding the same bits:
+//! four layouts, all holding the same bits:
 //!
 //! * [`Layout::Planes`]: `[block][plane][word]`, 32 rows to the word, for popcounts;
 //! * [`Layout::Fives`]: `[block][group][plane pair]`, 16-bit lanes `(position, plane 2w), (position, plane 2w + 1)` that hold the bits of
 //!   five rows, for vector lookups;
+//! * [`Layout::Fours`]: `[block][group]` bytes that hold the bits of four rows, in the order of [`Fours`], for vector lookups among sixteen;
 //! * [`Layout::Eights`]: `[block][group][plane][position]` bytes that hold the bits of eight rows, for portable lookups.
 
 use crate::{Isa, LANES, Lanes, Words};
 
 /// Rows whose bits index one vector lookup.
 pub const FIVE: usize = 5;
+
+/// Rows whose bits index a lookup among sixteen.
+pub const FOUR: usize = 4;
+
+/// Bits of four rows: four vectors of 32 bytes, one for each pair of planes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Fours(pub(crate) [u8; 128]);
+
+impl Fours {
+    /// Where the bits of a plane and lane are. Lanes 4 to 7 and 8 to 11 change places, since AVX2 unpacks each half of a register
+    /// on its own.
+    #[inline]
+    pub(crate) fn at(plane: usize, lane: usize) -> usize {
+        let word = match lane {
+            4..8 => lane + 4,
+            8..12 => lane - 4,
+            _ => lane,
+        };
+        plane / 2 * 32 + word * 2 + plane % 2
+    }
+}
 
 /// How a block is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +43,8 @@ pub enum Layout {
     Planes,
     /// Groups of five rows.
     Fives,
+    /// Groups of four rows.
+    Fours,
     /// Groups of eight rows.
     Eights,
 }
@@ -32,6 +57,7 @@ pub struct Packed {
     blocks: usize,
     pub(crate) planes: Vec<Lanes<u32>>,
     pub(crate) fives: Vec<Words>,
+    pub(crate) fours: Vec<Fours>,
     pub(crate) eights: Vec<[[u8; LANES]; 8]>,
 }
 
@@ -45,6 +71,7 @@ impl Packed {
             blocks: 0,
             planes: Vec::new(),
             fives: Vec::new(),
+            fours: Vec::new(),
             eights: Vec::new(),
         }
     }
@@ -53,7 +80,8 @@ impl Packed {
     #[must_use]
     pub fn lookup_layout(isa: Isa) -> Layout {
         match isa {
-            Isa::Scalar | Isa::Avx2 => Layout::Eights,
+            Isa::Scalar => Layout::Eights,
+            Isa::Avx2 => Layout::Fours,
             Isa::Avx512 => Layout::Fives,
         }
     }
@@ -65,6 +93,7 @@ impl Packed {
         self.blocks = 0;
         self.planes.clear();
         self.fives.clear();
+        self.fours.clear();
         self.eights.clear();
     }
 
@@ -97,6 +126,7 @@ impl Packed {
     pub fn groups(&self) -> usize {
         match self.layout {
             Layout::Fives => self.rows.div_ceil(FIVE),
+            Layout::Fours => self.rows.div_ceil(FOUR),
             Layout::Eights | Layout::Planes => self.rows.div_ceil(8),
         }
     }
@@ -112,6 +142,7 @@ impl Packed {
         );
         match self.layout {
             Layout::Planes => self.push_planes(rows, stride),
+            Layout::Fours => self.push_fours(rows, stride),
             Layout::Eights => self.push_eights(rows, stride),
             Layout::Fives => self.push_fives(isa, rows, stride),
         }
@@ -148,6 +179,25 @@ impl Packed {
                 ]));
                 for (plane, byte) in bits.to_le_bytes().into_iter().enumerate() {
                     self.eights[at + group][plane][lane] = byte;
+                }
+            }
+        }
+    }
+
+    fn push_fours(&mut self, rows: &[u8], stride: usize) {
+        let groups = self.groups();
+        let at = self.fours.len();
+        self.fours.resize(at + groups, Fours([0; 128]));
+        for lane in 0..LANES {
+            let bytes = &rows[lane * stride..][..self.rows.next_multiple_of(8)];
+            for (groups, chunk) in self.fours[at..].chunks_mut(2).zip(bytes.chunks_exact(8)) {
+                let bits = transpose8(u64::from_le_bytes([
+                    chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7],
+                ]));
+                for (half, group) in groups.iter_mut().enumerate() {
+                    for (plane, byte) in bits.to_le_bytes().into_iter().enumerate() {
+                        group.0[Fours::at(plane, lane)] = byte >> (4 * half) & 15;
+                    }
                 }
             }
         }
@@ -267,6 +317,9 @@ mod tests {
                 packed.planes[(block * 8 + plane) * packed.words() + row / 32].0[lane] >> (row % 32) & 1 == 1
             }
             Layout::Eights => packed.eights[block * packed.groups() + row / 8][plane][lane] >> (row % 8) & 1 == 1,
+            Layout::Fours => {
+                packed.fours[block * packed.groups() + row / FOUR].0[Fours::at(plane, lane)] >> (row % FOUR) & 1 == 1
+            }
             Layout::Fives => {
                 let words = &packed.fives[(block * packed.groups() + row / FIVE) * 4 + plane / 2];
                 words.0[2 * lane + plane % 2] >> (row % FIVE) & 1 == 1
@@ -288,7 +341,7 @@ mod tests {
                 }
             }
             for &isa in Isa::available() {
-                for layout in [Layout::Planes, Layout::Fives, Layout::Eights] {
+                for layout in [Layout::Planes, Layout::Fives, Layout::Fours, Layout::Eights] {
                     let mut packed = Packed::new(layout, rows);
                     packed.push(isa, &bytes, stride);
                     packed.push(isa, &bytes, stride);

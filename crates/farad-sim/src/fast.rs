@@ -203,6 +203,7 @@ impl FastTile {
         let (slot_bytes, block_bytes) = match self.layout {
             Layout::Planes => (1, packed.words() * 8 * 64),
             Layout::Fives => (packed.groups() * 64, packed.groups() * 4 * 64),
+            Layout::Fours => (packed.groups() * 32, packed.groups() * 128),
             Layout::Eights => (packed.groups() * 1024, packed.groups() * 8 * LANES),
         };
         let slots_at_once = (TABLE_BYTES / slot_bytes).max(1);
