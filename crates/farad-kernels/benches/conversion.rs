@@ -72,7 +72,7 @@ fn bench(c: &mut Criterion) {
     for &isa in Isa::available() {
         let mut group = c.benchmark_group(isa.name());
         group.throughput(Throughput::Elements((BLOCKS * SLOTS * LANES * 8) as u64));
-        let x = packed(isa, Layout::Planes, 256);
+        let x = packed(isa, Packed::count_layout(isa), 256);
         let bits: Vec<Column> = (0..SLOTS)
             .map(|s| {
                 Column::Bits(

@@ -46,6 +46,8 @@ pub struct FoursSpan {
     pub(crate) runs: Vec<u8>,
 }
 
+/// Rows that are counted in a byte.
+const COUNTED: usize = 224;
 /// Bits in the low part of a sum of four rows.
 pub(crate) const FOURS_BITS: u32 = 7;
 /// Groups of a [`FoursSpan`]: 128 low parts of 7 bits, and 128 bytes, fit 15 bits.
@@ -156,6 +158,21 @@ impl Tables {
 /// If the column's length or layout is not the packed one's.
 pub fn charges(isa: Isa, column: &Column, packed: &Packed, block: usize, out: &mut Charges) {
     match column {
+        Column::Bits(bits) if packed.layout() == Layout::Fours => {
+            let groups = packed.groups();
+            assert_eq!(groups.div_ceil(COUNTED / FOUR), bits.len().div_ceil(COUNTED / 32));
+            *out = Charges::default();
+            let index = packed.fours[block * groups..][..groups].chunks(COUNTED / FOUR);
+            for (bits, index) in bits.chunks(COUNTED / 32).zip(index) {
+                #[cfg(target_arch = "x86_64")]
+                if isa != Isa::Scalar {
+                    // SAFETY: the features were detected.
+                    unsafe { avx2::count(bits, index, out) };
+                    continue;
+                }
+                count_fours(bits, index, out);
+            }
+        }
         Column::Bits(bits) => {
             assert_eq!((packed.layout(), bits.len()), (Layout::Planes, packed.words()));
             let planes = &packed.planes[block * 8 * bits.len()..][..8 * bits.len()];
@@ -163,12 +180,6 @@ pub fn charges(isa: Isa, column: &Column, packed: &Packed, block: usize, out: &m
             if isa == Isa::Avx512 {
                 // SAFETY: the features were detected; the slice above holds 8 planes of `bits.len()` words.
                 unsafe { avx512::count(bits, planes, out) };
-                return;
-            }
-            #[cfg(target_arch = "x86_64")]
-            if isa == Isa::Avx2 {
-                // SAFETY: the features were detected; the slice above holds 8 planes of `bits.len()` words.
-                unsafe { avx2::count(bits, planes, out) };
                 return;
             }
             count(isa, bits, planes, out);
@@ -232,6 +243,18 @@ portable! {
                     out[2 * pair].0[lane] += i32::from(table.0[index[pair].0[2 * lane] as usize & 31]);
                     out[2 * pair + 1].0[lane] += i32::from(table.0[index[pair].0[2 * lane + 1] as usize & 31]);
                 }
+            }
+        }
+    }
+}
+
+/// The definition of a count in [`Layout::Fours`].
+fn count_fours(bits: &[u32], index: &[Fours], out: &mut Charges) {
+    for (group, index) in index.iter().enumerate() {
+        let members = bits[group * FOUR / 32] >> (group * FOUR % 32) & 15;
+        for (plane, out) in out.iter_mut().enumerate() {
+            for (lane, sum) in out.0.iter_mut().enumerate() {
+                *sum += (u32::from(index.0[Fours::at(plane, lane)]) & members).count_ones() as i32;
             }
         }
     }
@@ -356,19 +379,21 @@ mod tests {
                 let lookup = |layout| (layout, Column::Tables(Tables::new(layout, &cells)));
                 let columns = [
                     (Layout::Planes, Column::Bits(bits.clone())),
+                    (Layout::Fours, Column::Bits(bits.clone())),
                     lookup(Packed::lookup_layout(isa)),
                     lookup(Layout::Fours),
                 ];
                 for (layout, column) in columns {
+                    let counted = matches!(column, Column::Bits(_));
                     let mut packed = Packed::new(layout, rows);
                     packed.push(isa, &x, stride);
                     let mut q = Charges::default();
                     charges(isa, &column, &packed, 0, &mut q);
                     for plane in 0..8 {
                         for lane in 0..LANES {
-                            let charge = |row: usize| match layout {
-                                Layout::Planes => (bits[row / 32] >> (row % 32) & 1) as i32,
-                                _ => i32::from(cells[row]),
+                            let charge = |row: usize| match counted {
+                                true => (bits[row / 32] >> (row % 32) & 1) as i32,
+                                false => i32::from(cells[row]),
                             };
                             prop_assert_eq!(q[plane].0[lane], expected(lane, plane, &charge), "{:?} {:?}", isa, layout);
                         }

@@ -1,42 +1,83 @@
 //! AVX2 form of the charges.
 
 use super::{Charges, FOURS_BITS, FoursSpan, LANES, Lanes};
-use crate::pack::Fours;
+use crate::pack::{FOUR, Fours};
 use std::arch::x86_64::*;
 
-/// Words whose ones a byte can count.
-const WORDS: usize = 31;
+/// Ones of a half byte that are among those of another: `ONES[m][i]` counts `m & i`.
+const ONES: [[u8; 16]; 16] = {
+    let mut ones = [[0; 16]; 16];
+    let mut i = 0;
+    while i < 256 {
+        ones[i / 16][i % 16] = (i / 16 & i % 16).count_ones() as u8;
+        i += 1;
+    }
+    ones
+};
 
-/// Population counts of `planes & bits`, by table of half bytes.
+/// Adds to `out` the counts of the rows of `index` that are set in `bits`, which has 32 rows to the word and fewer than 256 ones.
 ///
 /// # Safety
-/// Needs AVX2; `planes` holds 8 planes of `bits.len()` words.
+/// Needs AVX2.
 #[target_feature(enable = "avx2")]
-pub(super) unsafe fn count(bits: &[u32], planes: &[Lanes<u32>], out: &mut Charges) {
-    let ones = _mm256_setr_epi8(
-        0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,
-    );
-    let low_half = _mm256_set1_epi8(15);
-    for (plane, out) in planes.chunks_exact(bits.len()).zip(out) {
-        for half in 0..2 {
-            let mut sums = _mm256_setzero_si256();
-            for (words, bits) in plane.chunks(WORDS).zip(bits.chunks(WORDS)) {
-                let mut bytes = _mm256_setzero_si256();
-                for (word, &w) in words.iter().zip(bits) {
-                    // SAFETY: eight of sixteen 32-bit lanes, from lane 0 or 8.
-                    let x = unsafe { _mm256_load_si256(word.0.as_ptr().add(half * LANES / 2).cast()) };
-                    let x = _mm256_and_si256(x, _mm256_set1_epi32(w as i32));
-                    let low = _mm256_shuffle_epi8(ones, _mm256_and_si256(x, low_half));
-                    let high = _mm256_shuffle_epi8(ones, _mm256_and_si256(_mm256_srli_epi16::<4>(x), low_half));
-                    bytes = _mm256_add_epi8(bytes, _mm256_add_epi8(low, high));
-                }
-                let pairs = _mm256_maddubs_epi16(bytes, _mm256_set1_epi8(1));
-                sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+pub(super) unsafe fn count(bits: &[u32], index: &[Fours], out: &mut Charges) {
+    let mut counts = [_mm256_setzero_si256(); 4];
+    for (&word, index) in bits.iter().zip(index.chunks(32 / FOUR)) {
+        let mut word = word;
+        for index in index {
+            let ones = sixteen(&ONES[word as usize & 15]);
+            word >>= FOUR;
+            for (counts, at) in counts.iter_mut().zip(vectors(index)) {
+                *counts = _mm256_add_epi8(*counts, _mm256_shuffle_epi8(ones, at));
             }
-            // SAFETY: eight of sixteen 32-bit lanes, from lane 0 or 8.
-            unsafe { _mm256_store_si256(out.0.as_mut_ptr().add(half * LANES / 2).cast(), sums) };
         }
     }
+    let zero = _mm256_setzero_si256();
+    for (pair, counts) in counts.into_iter().enumerate() {
+        let even = _mm256_and_si256(counts, _mm256_set1_epi16(255));
+        for (plane, counts) in [even, _mm256_srli_epi16::<8>(counts)].into_iter().enumerate() {
+            // SAFETY: the caller's contract.
+            unsafe { add(counts, zero, 1, &mut out[2 * pair + plane]) };
+        }
+    }
+}
+
+/// Adds `low + weight * high` of sixteen words to the lanes of `out`. The order of the lanes in the index makes up for unpacking
+/// within half registers.
+///
+/// # Safety
+/// Needs AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn add(low: __m256i, high: __m256i, weight: i32, out: &mut Lanes<i32>) {
+    let weights = _mm256_set1_epi32(weight << 16 | 1);
+    let lanes = [_mm256_unpacklo_epi16(low, high), _mm256_unpackhi_epi16(low, high)];
+    for (out, parts) in out.0.as_chunks_mut::<{ LANES / 2 }>().0.iter_mut().zip(lanes) {
+        let to = out.as_mut_ptr().cast();
+        // SAFETY: eight lanes are one load and one store, aligned as halves of `Lanes` are.
+        unsafe {
+            _mm256_store_si256(
+                to,
+                _mm256_add_epi32(_mm256_load_si256(to), _mm256_madd_epi16(parts, weights)),
+            )
+        };
+    }
+}
+
+/// A table of sixteen bytes in both halves of a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sixteen(table: &[u8; 16]) -> __m256i {
+    // SAFETY: sixteen bytes are one unaligned load.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
+}
+
+/// The index vectors of a group.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn vectors(index: &Fours) -> [__m256i; 4] {
+    // SAFETY: `Fours` is 128 bytes, aligned to 64.
+    std::array::from_fn(|i| unsafe { _mm256_load_si256(index.0.as_ptr().add(32 * i).cast()) })
 }
 
 /// Bytes of 32 conversions, summed: words that hold the even bytes' sums and 256 times the odd ones', and the odd ones' sums.
@@ -76,12 +117,10 @@ impl Wide {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn parts(table: &[[u8; 16]; 2], index: &Fours, pair: usize) -> [[__m256i; 2]; 2] {
-    // SAFETY: `Fours` is 128 bytes, aligned to 64: four index vectors.
-    let at = [0, 1].map(|i| unsafe { _mm256_load_si256(index.0.as_ptr().add(32 * (pair + i)).cast()) });
-    table.map(|bytes| {
-        // SAFETY: sixteen bytes are one unaligned load.
-        let bytes = _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
-        at.map(|at| _mm256_shuffle_epi8(bytes, at))
+    let at = vectors(index);
+    table.each_ref().map(|bytes| {
+        let bytes = sixteen(bytes);
+        [at[pair], at[pair + 1]].map(|at| _mm256_shuffle_epi8(bytes, at))
     })
 }
 
@@ -125,16 +164,8 @@ pub(super) unsafe fn look_up(span: &FoursSpan, index: &[Fours], out: &mut Charge
         for i in 0..2 {
             let planes = low[i].split().into_iter().zip(high[i].split());
             for (plane, (low, high)) in planes.enumerate() {
-                // The order of the lanes in the index makes up for unpacking within half registers.
-                let weights = _mm256_set1_epi32(1 << FOURS_BITS << 16 | 1);
-                let lanes = [_mm256_unpacklo_epi16(low, high), _mm256_unpackhi_epi16(low, high)]
-                    .map(|parts| _mm256_madd_epi16(parts, weights));
-                let out = &mut out[2 * (pair + i) + plane].0;
-                for (out, sums) in out.as_chunks_mut::<{ LANES / 2 }>().0.iter_mut().zip(lanes) {
-                    let to = out.as_mut_ptr().cast();
-                    // SAFETY: eight lanes are one load and one store, aligned as halves of `Lanes` are.
-                    unsafe { _mm256_store_si256(to, _mm256_add_epi32(_mm256_load_si256(to), sums)) };
-                }
+                // SAFETY: the caller's contract.
+                unsafe { add(low, high, 1 << FOURS_BITS, &mut out[2 * (pair + i) + plane]) };
             }
         }
     }

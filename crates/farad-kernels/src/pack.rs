@@ -76,6 +76,15 @@ impl Packed {
         }
     }
 
+    /// The layout in which `isa` counts.
+    #[must_use]
+    pub fn count_layout(isa: Isa) -> Layout {
+        match isa {
+            Isa::Avx2 => Layout::Fours,
+            Isa::Scalar | Isa::Avx512 => Layout::Planes,
+        }
+    }
+
     /// The layout that the lookups of `isa` read.
     #[must_use]
     pub fn lookup_layout(isa: Isa) -> Layout {

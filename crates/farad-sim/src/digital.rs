@@ -2,7 +2,7 @@
 
 use crate::geometry::Geometry;
 use farad_kernels::Isa;
-use farad_kernels::gemm::{Weights, multiply};
+use farad_kernels::gemm::{ROWS, Weights, multiply};
 use farad_net::{Activations, MacEngine, MacLayer};
 
 /// Weights of a network, packed for exact integer products.
@@ -46,18 +46,31 @@ impl DigitalNetwork {
     pub fn image(&self, index: usize, image: &[u8], out: &mut [i32]) {
         let DigitalLayer { geometry, weights } = &self.layers[index];
         let shape = &geometry.shape;
-        let rows = shape.rows_per_group();
-        let mut full = vec![0; geometry.full_rows()];
-        let mut x = vec![0; weights[0].row_len()];
-        for (position, out) in out.chunks_exact_mut(shape.out_c).enumerate() {
-            geometry.gather(image, position, &mut full);
-            for (group, weights) in weights.iter().enumerate() {
-                x[..rows].copy_from_slice(&full[group * rows..(group + 1) * rows]);
-                let outputs = weights.outputs();
-                multiply(self.isa, weights, &x, &mut out[group * outputs..(group + 1) * outputs]);
+        let (rows, outputs) = (shape.rows_per_group(), shape.out_c_per_group());
+        let full_rows = geometry.full_rows();
+        let row_len = weights[0].row_len();
+        let mut full = vec![0; ROWS * full_rows];
+        let mut x = vec![0; ROWS * row_len];
+        let mut sums = vec![0; ROWS * outputs];
+        for (chunk, out) in out.chunks_mut(ROWS * shape.out_c).enumerate() {
+            let positions = out.len() / shape.out_c;
+            for (i, full) in full.chunks_exact_mut(full_rows).take(positions).enumerate() {
+                geometry.gather(image, chunk * ROWS + i, full);
             }
-            for (o, out) in out.iter_mut().enumerate() {
-                *out = (i64::from(*out) + geometry.integer_term(o, &full)) as i32;
+            let (x, sums) = (&mut x[..positions * row_len], &mut sums[..positions * outputs]);
+            for (group, weights) in weights.iter().enumerate() {
+                for (x, full) in x.chunks_exact_mut(row_len).zip(full.chunks_exact(full_rows)) {
+                    x[..rows].copy_from_slice(&full[group * rows..(group + 1) * rows]);
+                }
+                multiply(self.isa, weights, x, sums);
+                for (out, sums) in out.chunks_exact_mut(shape.out_c).zip(sums.chunks_exact(outputs)) {
+                    out[group * outputs..(group + 1) * outputs].copy_from_slice(sums);
+                }
+            }
+            for (out, full) in out.chunks_exact_mut(shape.out_c).zip(full.chunks_exact(full_rows)) {
+                for (o, out) in out.iter_mut().enumerate() {
+                    *out = (i64::from(*out) + geometry.integer_term(o, full)) as i32;
+                }
             }
         }
     }

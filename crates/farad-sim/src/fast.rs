@@ -116,7 +116,7 @@ impl FastTile {
         let slots_per_output = spec.conversions_per_output();
         let mut fast = Self {
             layout: if model.uniform {
-                Layout::Planes
+                Packed::count_layout(isa)
             } else {
                 Packed::lookup_layout(isa)
             },
@@ -201,7 +201,7 @@ impl FastTile {
         codes.clear();
         codes.resize(tile.outputs.len() * blocks, Lanes::default());
         let (slot_bytes, block_bytes) = match self.layout {
-            Layout::Planes => (1, packed.words() * 8 * 64),
+            Layout::Planes => (packed.words() * 4, packed.words() * 8 * 64),
             Layout::Fives => (packed.groups() * 64, packed.groups() * 4 * 64),
             Layout::Fours => (packed.groups() * 32, packed.groups() * 128),
             Layout::Eights => (packed.groups() * 1024, packed.groups() * 8 * LANES),
@@ -212,7 +212,7 @@ impl FastTile {
         for first in (0..self.slots.len()).step_by(slots_at_once) {
             let slots = first..(first + slots_at_once).min(self.slots.len());
             columns.clear();
-            if self.layout != Layout::Planes {
+            if !self.charges.is_empty() {
                 columns.extend(slots.clone().map(|s| self.tables(s)));
             }
             for start in (0..blocks).step_by(blocks_at_once) {
