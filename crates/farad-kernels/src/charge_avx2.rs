@@ -27,8 +27,8 @@ pub(super) unsafe fn count(bits: &[u32], index: &[Fours], out: &mut Charges) {
         for index in index {
             let ones = sixteen(&ONES[word as usize & 15]);
             word >>= FOUR;
-            for (counts, at) in counts.iter_mut().zip(vectors(index)) {
-                *counts = _mm256_add_epi8(*counts, _mm256_shuffle_epi8(ones, at));
+            for (i, counts) in counts.iter_mut().enumerate() {
+                *counts = _mm256_add_epi8(*counts, _mm256_shuffle_epi8(ones, vector(index, i)));
             }
         }
     }
@@ -72,12 +72,12 @@ fn sixteen(table: &[u8; 16]) -> __m256i {
     _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) })
 }
 
-/// The index vectors of a group.
+/// One of the four index vectors of a group.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn vectors(index: &Fours) -> [__m256i; 4] {
+fn vector(index: &Fours, i: usize) -> __m256i {
     // SAFETY: `Fours` is 128 bytes, aligned to 64.
-    std::array::from_fn(|i| unsafe { _mm256_load_si256(index.0.as_ptr().add(32 * i).cast()) })
+    unsafe { _mm256_load_si256(index.0[32 * i..][..32].as_ptr().cast()) }
 }
 
 /// Bytes of 32 conversions, summed: words that hold the even bytes' sums and 256 times the odd ones', and the odd ones' sums.
@@ -117,10 +117,10 @@ impl Wide {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn parts(table: &[[u8; 16]; 2], index: &Fours, pair: usize) -> [[__m256i; 2]; 2] {
-    let at = vectors(index);
+    let at = [vector(index, pair), vector(index, pair + 1)];
     table.each_ref().map(|bytes| {
         let bytes = sixteen(bytes);
-        [at[pair], at[pair + 1]].map(|at| _mm256_shuffle_epi8(bytes, at))
+        at.map(|at| _mm256_shuffle_epi8(bytes, at))
     })
 }
 
