@@ -416,7 +416,7 @@ pub(crate) enum CheckCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckSiliconArgs {
-    /// Write silicon.svg into this directory.
+    /// Write silicon.html, silicon.csv, silicon.json and the plots into this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

@@ -19,7 +19,7 @@ use crate::units::{digits, percent, prefix, rate};
 use bars::{Bars, Series};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-pub use silicon::silicon;
+pub(crate) use silicon::{silicon, silicon_energy};
 
 /// Text, axes.
 pub(crate) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);

@@ -1,7 +1,9 @@
 //! Published chips against the model.
 
+use super::bars::{Bars, Series};
 use super::{GRID, INK, PALETTE, PAPER, Plot, WIDTH, text_style, tick, title_style};
 use crate::error::ReportError;
+use farad_hw::cost::Energy;
 use farad_hw::silicon::{Domain, Silicon};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
@@ -14,7 +16,7 @@ const TITLE: &str = "Energy of published chips, no constant fitted";
 ///
 /// # Errors
 /// [`ReportError::Plot`] if the plotting library refuses, which no set of published chips makes it do.
-pub fn silicon(silicon: &Silicon) -> Result<Plot, ReportError> {
+pub(crate) fn silicon(silicon: &Silicon) -> Result<Plot, ReportError> {
     let points: Vec<(f64, f64)> = silicon
         .chips
         .iter()
@@ -87,6 +89,46 @@ pub fn silicon(silicon: &Silicon) -> Result<Plot, ReportError> {
     Ok(Plot {
         name: "silicon",
         title: TITLE,
+        svg,
+    })
+}
+
+/// What the modelled energy of each chip consists of; behind each bar how many times the published energy it is.
+///
+/// # Errors
+/// As [`silicon`].
+pub(crate) fn silicon_energy(silicon: &Silicon) -> Result<Plot, ReportError> {
+    type Part = (&'static str, usize, fn(&Energy) -> f64);
+    let parts: [Part; 4] = [
+        ("array", 0, |e| e.array_j + e.leakage_j),
+        ("row drivers", 1, |e| e.driver_j),
+        ("ADC", 2, |e| e.adc_j),
+        ("control", 4, |e| e.accumulator_j + e.digital_j),
+    ];
+    let title = "Modelled energy of published chips by component";
+    let svg = Bars {
+        title,
+        axis: "share of the modelled energy (%); at the end modelled over published",
+        names: silicon.chips.iter().map(|c| c.name.as_str()).collect(),
+        series: parts
+            .iter()
+            .map(|(name, color, part)| Series {
+                name,
+                color: PALETTE[*color],
+                values: silicon
+                    .chips
+                    .iter()
+                    .map(|c| 100.0 * part(&c.energy) / c.energy.total_j())
+                    .collect(),
+            })
+            .collect(),
+        labels: silicon.chips.iter().map(|c| format!("× {:.2}", c.unfitted)).collect(),
+        full_scale: Some(100.0),
+    }
+    .draw()?;
+    Ok(Plot {
+        name: "silicon-energy",
+        title,
         svg,
     })
 }

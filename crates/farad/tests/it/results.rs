@@ -224,10 +224,18 @@ fn netlists_and_what_to_expect_of_them() {
 fn published_chips_with_their_plot() {
     let bench = Bench::new();
     let text = bench.stdout(&["check", "silicon", "--out", "plots"]);
-    assert!(text.contains("median error, all 14 chips: a factor of 1."));
-    assert!(
-        fs::read_to_string(bench.path("plots/silicon.svg"))
-            .unwrap()
-            .starts_with("<svg")
-    );
+    assert!(text.contains("median error, all (14 chips): a factor of 1."));
+    let read = |name: &str| fs::read_to_string(bench.path(&format!("plots/{name}"))).unwrap();
+    for plot in ["silicon.svg", "silicon-energy.svg"] {
+        assert!(read(plot).starts_with("<svg"));
+    }
+    // A line for each chip in every form.
+    let json: Value = serde_json::from_str(&read("silicon.json")).unwrap();
+    let chips = json["chips"].as_array().unwrap();
+    assert_eq!(read("silicon.csv").lines().count(), chips.len() + 1);
+    let page = read("silicon.html");
+    for chip in chips {
+        let name = chip["chip"].as_str().unwrap();
+        assert!(text.contains(name) && page.contains(name), "{name}");
+    }
 }
