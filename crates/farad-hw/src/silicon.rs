@@ -1,14 +1,18 @@
 //! Published chips that nothing was fitted to, and how far the cost model is from them.
 //!
-//! `hw-models/silicon.toml` has what the papers print: node, supply, geometry, operands, time and efficiency. Everything else is a default of
-//! `macro.toml`, the same for all chips: this is what the model says of a macro that nobody has measured. Three errors are shown: as it is,
-//! with one factor on all energies (the geometric mean over all chips), and with that factor taken from the other chips only.
-//! A chip's energy is its macro's: array, drivers, ADCs, shift-and-add and control, no buffers and no requantisation.
+//! `hw-models/silicon.toml` has what is published of them: node, supplies, geometry, operands, the kind of converter and of row driver, time and
+//! efficiency. Everything else is a default of `macro.toml`, the same for all chips: this is what the model says of a macro that nobody
+//! has measured. Three errors are shown: as it is, with one factor on all energies (the geometric mean over the chips), and with that factor
+//! taken from the other chips only. Chips that were held out until the model was settled, and the same chips at other supplies, are apart: no
+//! factor is taken from them.
+//!
+//! A chip's energy is that of its array, drivers, ADCs and control. Where it is known what a published efficiency counts, shift-and-add behind
+//! the converters is left out of it (Jia et al. and Lee et al.), so here it is for all; buffers and requantisation too.
 
 use crate::cost::{self, Energy};
 use crate::diagnostic::Diagnostics;
 use crate::schema;
-use crate::spec::MacroSpec;
+use crate::spec::{Cell, MacroSpec};
 use crate::timing;
 use serde::Deserialize;
 
@@ -21,15 +25,33 @@ struct Published {
     name: String,
     title: String,
     domain: Domain,
+    #[serde(default)]
+    held_out: bool,
     node_nm: f64,
     vdd_v: f64,
+    driver_vdd_v: Option<f64>,
+    adc_vdd_v: Option<f64>,
     rows: usize,
     conversions: usize,
     input_bits: u32,
-    weight_bits: u32,
+    weight_bits: f64,
+    topology: Option<String>,
+    driver: Option<String>,
     combine: Option<String>,
     adc: String,
-    adc_bits: u32,
+    adc_bits: f64,
+    evaluation_ns: f64,
+    tops: Option<f64>,
+    tops_per_watt: f64,
+    #[serde(default)]
+    at: Vec<Point>,
+}
+
+/// The same chip at another supply.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Point {
+    vdd_v: f64,
     evaluation_ns: f64,
     tops: f64,
     tops_per_watt: f64,
@@ -63,12 +85,14 @@ pub struct ChipResult {
     pub domain: Domain,
     /// Node, nm.
     pub node_nm: f64,
-    /// Input, weight and ADC bits.
-    pub bits: [u32; 3],
+    /// Supply, V.
+    pub vdd_v: f64,
+    /// Input, weight and ADC bits, as published: a ternary weight has 1.5.
+    pub bits: [f64; 3],
     /// Products per conversion.
     pub rows: usize,
     /// Published throughput, 10^12 operations of 1b x 1b per second.
-    pub published_tops: f64,
+    pub published_tops: Option<f64>,
     /// The model's, from geometry and time.
     pub tops: f64,
     /// Published energy of one output: `2 rows input_bits weight_bits` operations over the published efficiency, J.
@@ -86,8 +110,12 @@ pub struct ChipResult {
 /// All chips.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Silicon {
-    /// In the order of the file.
+    /// Chips that were known while the model was made, in the order of the file.
     pub chips: Vec<ChipResult>,
+    /// Chips that were added after it was settled.
+    pub held_out: Vec<ChipResult>,
+    /// Chips at other supplies.
+    pub supplies: Vec<ChipResult>,
     /// Factor on all energies that the chips ask for: geometric mean of published over modelled.
     pub factor: f64,
 }
@@ -109,23 +137,25 @@ pub fn error_factor(ratio: f64) -> f64 {
     ratio.max(1.0 / ratio)
 }
 
+/// Median of the error factors of `ratios`; NaN of none.
+#[must_use]
+pub fn median_error(ratios: impl IntoIterator<Item = f64>) -> f64 {
+    let mut factors: Vec<f64> = ratios.into_iter().map(error_factor).collect();
+    factors.sort_by(f64::total_cmp);
+    let middle = factors.len() / 2;
+    match factors.len() {
+        0 => f64::NAN,
+        odd if odd % 2 == 1 => factors[middle],
+        _ => (factors[middle - 1] * factors[middle]).sqrt(),
+    }
+}
+
 impl Silicon {
-    /// Median of the error factors of `ratio`, over the chips of `domain` or all.
+    /// Median of the error factors of `ratio`, over the chips of `domain` or all; not those held out.
     #[must_use]
     pub fn median(&self, domain: Option<Domain>, ratio: fn(&ChipResult) -> f64) -> f64 {
-        let mut factors: Vec<f64> = self
-            .chips
-            .iter()
-            .filter(|c| domain.is_none_or(|d| c.domain == d))
-            .map(|c| error_factor(ratio(c)))
-            .collect();
-        factors.sort_by(f64::total_cmp);
-        let middle = factors.len() / 2;
-        if factors.len() % 2 == 1 {
-            factors[middle]
-        } else {
-            (factors[middle - 1] * factors[middle]).sqrt()
-        }
+        let of_domain = self.chips.iter().filter(|c| domain.is_none_or(|d| c.domain == d));
+        median_error(of_domain.map(ratio))
     }
 }
 
@@ -135,7 +165,18 @@ impl Silicon {
 /// A `silicon.toml` that cannot be read or is no macro.
 pub fn silicon() -> Result<Silicon, SiliconError> {
     let file: File = toml::from_str(CHIPS).map_err(|e| SiliconError::Form(Box::new(e)))?;
-    let mut chips = file.chip.iter().map(evaluate).collect::<Result<Vec<_>, _>>()?;
+    let (mut chips, mut held_out, mut supplies) = (Vec::new(), Vec::new(), Vec::new());
+    for chip in &file.chip {
+        let result = evaluate(chip)?;
+        if chip.held_out {
+            held_out.push(result);
+        } else {
+            chips.push(result);
+        }
+        for point in &chip.at {
+            supplies.push(evaluate(&chip.at_supply(point))?);
+        }
+    }
     let logs: Vec<f64> = chips.iter().map(|c| libm::log(c.unfitted)).collect();
     let (n, sum) = (logs.len() as f64, logs.iter().sum::<f64>());
     let factor = libm::exp(-sum / n);
@@ -143,15 +184,24 @@ pub fn silicon() -> Result<Silicon, SiliconError> {
         chip.scaled = chip.unfitted * factor;
         chip.left_out = chip.unfitted * libm::exp(-(sum - log) / (n - 1.0));
     }
-    Ok(Silicon { chips, factor })
+    // The factor knows nothing of these.
+    for chip in held_out.iter_mut().chain(&mut supplies) {
+        chip.scaled = chip.unfitted * factor;
+        chip.left_out = chip.scaled;
+    }
+    Ok(Silicon {
+        chips,
+        held_out,
+        supplies,
+        factor,
+    })
 }
 
 fn evaluate(chip: &Published) -> Result<ChipResult, SiliconError> {
     let spec = chip.spec().map_err(|e| SiliconError::Macro(Box::new(e)))?;
     let outputs = chip.conversions as f64;
-    let energy = cost::energy(&spec, &cost::full_use(&spec, 0.5, 0.5), timing::mvm_s(&spec), 1);
-    let energy = energy.times(1.0 / outputs);
-    let operations = 2.0 * chip.rows as f64 * f64::from(chip.input_bits * chip.weight_bits);
+    let energy = chip.energy(&spec).times(1.0 / outputs);
+    let operations = 2.0 * chip.rows as f64 * f64::from(chip.input_bits) * chip.weight_bits;
     let published_j = operations / (chip.tops_per_watt * 1e12);
     let ratio = energy.total_j() / published_j;
     Ok(ChipResult {
@@ -159,7 +209,8 @@ fn evaluate(chip: &Published) -> Result<ChipResult, SiliconError> {
         title: chip.title.clone(),
         domain: chip.domain,
         node_nm: chip.node_nm,
-        bits: [chip.input_bits, chip.weight_bits, chip.adc_bits],
+        vdd_v: chip.vdd_v,
+        bits: [f64::from(chip.input_bits), chip.weight_bits, chip.adc_bits],
         rows: chip.rows,
         published_tops: chip.tops,
         tops: operations * outputs / timing::mvm_s(&spec) * 1e-12,
@@ -172,25 +223,71 @@ fn evaluate(chip: &Published) -> Result<ChipResult, SiliconError> {
 }
 
 impl Published {
+    fn at_supply(&self, point: &Point) -> Self {
+        let other = |supply: Option<f64>| supply.map(|v| v * point.vdd_v / self.vdd_v);
+        Self {
+            name: format!("{} at {} V", self.name, point.vdd_v),
+            vdd_v: point.vdd_v,
+            driver_vdd_v: other(self.driver_vdd_v),
+            adc_vdd_v: other(self.adc_vdd_v),
+            evaluation_ns: point.evaluation_ns,
+            tops: Some(point.tops),
+            tops_per_watt: point.tops_per_watt,
+            ..self.clone()
+        }
+    }
+
+    /// All outputs of one input vector, half of all input and weight bits set; a converter that counts stops at the code of the mean.
+    fn energy(&self, spec: &MacroSpec) -> Energy {
+        let mut events = cost::full_use(spec, 0.5, 0.5);
+        let mean = match spec.array.cell {
+            Cell::And => 0.25,
+            Cell::Xnor => 0.5,
+        };
+        events.code_histogram = vec![0; spec.adc.codes()];
+        events.code_histogram[(mean * spec.adc.codes() as f64) as usize] = 1;
+        let mut energy = cost::energy(spec, &events, timing::mvm_s(spec), 1);
+        let at = |supply: Option<f64>| supply.map_or(1.0, |v| (v / self.vdd_v).powi(2));
+        energy.driver_j *= at(self.driver_vdd_v);
+        energy.adc_j *= at(self.adc_vdd_v);
+        if spec.adc.kind == "flash" {
+            // A flash has as many comparators as it has levels, which need not be a power of two.
+            let comparators = libm::round(libm::exp2(self.adc_bits)) - 1.0;
+            energy.adc_j *= comparators / (spec.adc.codes() - 1) as f64;
+        }
+        energy
+    }
+
     /// The macro of what is published and the defaults for the rest. Several input bits are a row DAC, several weight bits are merged on
     /// capacitors unless the chip says otherwise; columns of one bit are converted one by one.
     fn spec(&self) -> Result<MacroSpec, Diagnostics> {
-        let merged = self.weight_bits > 1;
+        let columns_per_output = self.weight_bits.ceil() as usize;
+        let merged = columns_per_output > 1;
         let combine = match &self.combine {
             Some(combine) => combine,
             None if merged => "binary_cap",
             None => "digital",
         };
         // Two columns of one bit each make the smallest weight that a macro can have.
-        let weight_bits = self.weight_bits.max(2);
-        let columns = self.conversions * self.weight_bits as usize;
-        let input = if self.input_bits > 1 { "dac" } else { "bitserial" };
+        let weight_bits = columns_per_output.max(2);
+        let columns = self.conversions * columns_per_output;
+        let adc_bits = self.adc_bits.ceil() as u32;
+        let mut input = format!("bits = {}\n", self.input_bits);
+        if self.input_bits > 1 {
+            input += "combine = 'dac'\n";
+        }
+        if let Some(driver) = &self.driver {
+            input += &format!("dac_driver = '{driver}'\n");
+        }
+        let topology = self.topology.as_deref().unwrap_or("share");
         let text = |clock_mhz: f64| {
             format!(
-                "name = '{}'\n[technology]\nnode_nm = {}\nvdd_v = {:?}\n[array]\nrows = {}\ncolumns = {columns}\n\
-                 [input]\nbits = {}\ncombine = '{input}'\n[weight]\nbits = {weight_bits}\ncombine = '{combine}'\n\
-                 [adc]\nkind = '{}'\nbits = {}\n[timing]\nclock_mhz = {clock_mhz:?}\n[energy]\noutput_fj = 0.0\n",
-                self.name, self.node_nm, self.vdd_v, self.rows, self.input_bits, self.adc, self.adc_bits
+                "name = '{}'\n[technology]\nnode_nm = {}\nvdd_v = {:?}\n\
+                 [array]\nrows = {}\ncolumns = {columns}\ntopology = '{topology}'\n\
+                 [input]\n{input}[weight]\nbits = {weight_bits}\ncombine = '{combine}'\n\
+                 [adc]\nkind = '{}'\nbits = {adc_bits}\n[timing]\nclock_mhz = {clock_mhz:?}\n\
+                 [energy]\noutput_fj = 0.0\naccumulator_fj = 0.0\n",
+                self.name, self.node_nm, self.vdd_v, self.rows, self.adc
             )
         };
         let parse = |clock_mhz| schema::parse("hw-models/silicon.toml", &text(clock_mhz), &[]);

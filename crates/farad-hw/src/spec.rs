@@ -123,7 +123,22 @@ pub enum InputCombine {
         bits: u32,
         /// sigma of each row driver's gain error, percent.
         mismatch_pct: f64,
+        /// What makes the levels; matters for energy alone.
+        driver: RowDriver,
     },
+}
+
+/// How a row gets a level of several bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowDriver {
+    /// A converter in each row (resistors, capacitors or currents).
+    Converter,
+    /// Switches connect the row to one of the supplied levels.
+    Levels,
+    /// The wordline pulses as often as the input says.
+    Pulses,
+    /// A digital line per bit; capacitors in the array weight them.
+    Lines,
 }
 
 /// Weights in the array.

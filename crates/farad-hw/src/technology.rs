@@ -7,7 +7,8 @@
 //! three NAND2, full adder 4.2 fF, 50 fF per bit of row DAC), taken in proportion to the node (area: its square). Values
 //! marked *recalled* are from memory of the publication; values marked *assumed* are engineering judgement.
 
-use crate::spec::{AreaSpec, EnergySpec, InputCombine, Technology};
+use crate::scale::BOLTZMANN;
+use crate::spec::{AreaSpec, EnergySpec, InputCombine, RowDriver, Technology, Topology};
 
 const REFERENCE_NM: f64 = 28.0;
 const NAND2_FF: f64 = 0.7;
@@ -25,20 +26,25 @@ const ACCUMULATOR_BITS: f64 = 32.0;
 const WORDLINE_FF: f64 = 0.35;
 /// Row DAC per bit (ZigZag-IMC).
 const ROW_DAC_FF_PER_BIT: f64 = 50.0;
-/// Comparator: 35 fJ at 28 nm and 0.9 V, the middle of 20 to 60 fJ; assumed.
-const COMPARATOR_FF: f64 = 43.0;
+/// Comparator without its noise: with it 35 fJ at 28 nm, 0.9 V and 8 bits, the middle of 20 to 60 fJ; assumed.
+const COMPARATOR_FF: f64 = 21.7;
+/// Noise of a dynamic comparator is about 4 kT/C of the nodes that integrate (after Nuzzo et al., TCAS-I 55(6), 2008; recalled), and
+/// these nodes swing by V. A sigma of a quarter LSB of V (assumed) then takes `C V^2 = 64 kT 4^bits` a decision, at any supply and node.
+const COMPARATOR_KT: f64 = 64.0;
 /// Flip-flops that work on a decision of a SAR (sequencer, code register); assumed.
 const SAR_FLIP_FLOPS: f64 = 10.0;
 /// The same of a flash: the comparator's bit; assumed.
 const FLASH_FLIP_FLOPS: f64 = 1.0;
-/// The same of a ramp: two bits of a binary counter change at a step, on average.
-const RAMP_FLIP_FLOPS: f64 = 2.0;
+/// Bits of a binary counter that change at a step, on average.
+const COUNTER_FLIP_FLOPS: f64 = 2.0;
 /// Decisions that the fixed area provides logic for; assumed.
 const SAR_DECISIONS: f64 = 8.0;
 /// Local product gate and share switch of a cell: two gates; assumed.
 const CELL_GATES: f64 = 2.0;
-/// Gate of the share switch, clocked whatever the data; assumed.
+/// Each of the two gates of the transmission gate that connects a cell to its column, clocked whatever the data; assumed.
 const SHARE_SWITCH_FF: f64 = 0.1;
+/// A wire (CiMLoop), for the two control lines that cross the cell.
+const WIRE_FF_PER_UM: f64 = 0.2;
 /// Bitline of one written bit, 256 rows: 73 fJ at 28 nm and 0.9 V (derived from the wordline value).
 const WRITE_FF: f64 = 90.0;
 /// Leakage of a 6T cell, 10 pA, times 1.5 for the compute transistors; assumed.
@@ -102,46 +108,91 @@ fn sram_6t_um2(node_nm: f64) -> f64 {
     last.1 * (node_nm / last.0).powi(2)
 }
 
+/// Area of a cell whose capacitor is above it, um^2.
+fn cell_um2(technology: &Technology) -> f64 {
+    CELL_PER_6T * sram_6t_um2(technology.node_nm)
+}
+
+/// What the control lines of a cell's switch have in every evaluation, fF. Cells that couple onto a plate have no switch: the plate is
+/// reset at the column's end.
+fn control_ff(technology: &Technology, topology: Topology) -> f64 {
+    match topology {
+        Topology::Share => {
+            2.0 * (scaled_ff(technology, SHARE_SWITCH_FF) + WIRE_FF_PER_UM * cell_um2(technology).sqrt())
+        }
+        Topology::Couple => 0.0,
+    }
+}
+
+/// A row's driver: its energy per evaluation without the wordline, fJ, and how many times the wordline is charged for an input of all ones.
+fn row_driver(technology: &Technology, input: InputCombine) -> (f64, f64) {
+    let flip_flops = |n: f64| switched_fj(technology, n * FLIP_FLOP_FF);
+    let InputCombine::Dac { bits, driver, .. } = input else {
+        return (flip_flops(1.0), 1.0);
+    };
+    let (width, levels) = (f64::from(bits), libm::exp2(f64::from(bits)));
+    match driver {
+        RowDriver::Converter => (ROW_DAC_FF_PER_BIT * width * technology.vdd_v * technology.vdd_v, 1.0),
+        // A register and a decoder; the row is charged to its level by the level's supply.
+        RowDriver::Levels => (
+            flip_flops(width) + switched_fj(technology, levels * NAND2_FF * LOGIC_ACTIVITY),
+            1.0,
+        ),
+        // A counter, two of whose bits change at a pulse, for half of the pulses on average.
+        RowDriver::Pulses => (flip_flops(COUNTER_FLIP_FLOPS * (levels - 1.0) / 2.0), levels - 1.0),
+        RowDriver::Lines => (flip_flops(width), width),
+    }
+}
+
 /// Energy constants of `[energy]` at a node and supply.
 #[must_use]
-pub fn energy(technology: &Technology, input: InputCombine) -> EnergySpec {
+pub fn energy(technology: &Technology, input: InputCombine, topology: Topology) -> EnergySpec {
     let node45 = technology.node_nm / 45.0;
-    let driver_fj = match input {
-        InputCombine::Dac { bits, .. } => ROW_DAC_FF_PER_BIT * f64::from(bits) * technology.vdd_v * technology.vdd_v,
-        _ => switched_fj(technology, FLIP_FLOP_FF),
-    };
+    let (driver_fj, wordlines) = row_driver(technology, input);
     EnergySpec {
         cell_overhead_ff: scaled_ff(technology, CELL_GATES * NAND2_FF),
-        wordline_ff_per_column: scaled_ff(technology, WORDLINE_FF),
+        wordline_ff_per_column: wordlines * scaled_ff(technology, WORDLINE_FF),
         driver_fj,
         accumulator_fj: switched_fj(
             technology,
             ACCUMULATOR_BITS * (FULL_ADDER_FF + FLIP_FLOP_FF) * LOGIC_ACTIVITY,
         ),
         output_fj: REQUANTISE_45NM_FJ * libm::pow(node45, REQUANTISE_EXPONENT),
-        control_fj_per_cell: switched_fj(technology, SHARE_SWITCH_FF),
+        control_fj_per_cell: control_ff(technology, topology) * technology.vdd_v * technology.vdd_v,
         buffer_fj_per_byte: BUFFER_45NM_FJ_PER_BYTE * libm::pow(node45, BUFFER_EXPONENT),
         write_fj_per_bit: switched_fj(technology, WRITE_FF),
         leakage_pw_per_cell: LEAKAGE_PA * technology.vdd_v,
     }
 }
 
-/// Energy of one comparator decision with its logic in an ADC of `kind`, fJ.
+/// Energy of one comparator decision with its logic in an ADC of `kind` and `bits`, fJ.
 #[must_use]
-pub fn decision_fj(technology: &Technology, kind: &str) -> f64 {
+pub fn decision_fj(technology: &Technology, kind: &str, bits: u32) -> f64 {
     let flip_flops = match kind {
         "flash" => FLASH_FLIP_FLOPS,
-        "ramp" => RAMP_FLIP_FLOPS,
+        "ramp" => COUNTER_FLIP_FLOPS,
+        // The one decision takes the count into a register.
+        "time" => f64::from(bits),
         _ => SAR_FLIP_FLOPS,
     };
-    switched_fj(technology, COMPARATOR_FF + flip_flops * FLIP_FLOP_FF)
+    let noise_j = COMPARATOR_KT * BOLTZMANN * technology.temperature_k * libm::exp2(2.0 * f64::from(bits));
+    switched_fj(technology, COMPARATOR_FF + flip_flops * FLIP_FLOP_FF) + noise_j * 1e15
+}
+
+/// Unit capacitor of an ADC of `kind`, fF: 1 fF of a CDAC; the counter's bits for a step of a delay line.
+#[must_use]
+pub fn adc_unit_ff(technology: &Technology, kind: &str) -> f64 {
+    match kind {
+        "time" => scaled_ff(technology, COUNTER_FLIP_FLOPS * FLIP_FLOP_FF),
+        _ => 1.0,
+    }
 }
 
 /// Area constants of `[area]`, with a unit capacitor above the cell: the larger of the two counts.
 #[must_use]
 pub fn area(technology: &Technology, unit_cap_ff: f64) -> AreaSpec {
     let f_um = technology.node_nm * 1e-3;
-    let cell_um2 = (CELL_PER_6T * sram_6t_um2(technology.node_nm)).max(capacitor_um2(technology, unit_cap_ff));
+    let cell_um2 = cell_um2(technology).max(capacitor_um2(technology, unit_cap_ff));
     AreaSpec {
         cell_f2: cell_um2 / (f_um * f_um),
         row_driver_um2: gates_um2(technology, ROW_DRIVER_NAND2),

@@ -27,7 +27,7 @@ pub struct AdcSpec {
     pub columns_per_adc: usize,
     /// MSB decisions that a low input skips (SAR).
     pub skip_bits: u32,
-    /// Unit capacitor of the CDAC, fF.
+    /// Unit capacitor of the CDAC, or what one step of a delay line switches, fF.
     pub unit_cap_ff: f64,
     /// Pelgrom coefficient of the CDAC: sigma(dC/C) in percent at 1 fF.
     pub mismatch_pct: f64,
@@ -151,7 +151,8 @@ pub fn kinds() -> &'static [&'static dyn AdcKind] {
         &sar::MONOTONIC,
         &sar::SPLIT,
         &flash::Flash,
-        &ramp::Ramp,
+        &ramp::RAMP,
+        &ramp::TIME,
         &crosssim::WHOLE,
         &crosssim::SPLIT,
     ]

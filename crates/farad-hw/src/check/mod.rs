@@ -198,11 +198,11 @@ fn evaluate(model: &Model, check: &Check, quantity: &'static Quantity) -> Result
 fn without_fit(spec: &MacroSpec) -> MacroSpec {
     let technology = &spec.technology;
     let mut spec = MacroSpec {
-        energy: technology::energy(technology, spec.input.combine),
+        energy: technology::energy(technology, spec.input.combine, spec.array.topology),
         area: technology::area(technology, spec.array.unit_cap_ff),
         ..spec.clone()
     };
-    spec.adc.decision_fj = technology::decision_fj(technology, spec.adc.kind);
+    spec.adc.decision_fj = technology::decision_fj(technology, spec.adc.kind, spec.adc.bits);
     (spec.adc.area_fixed_um2, spec.adc.area_per_unit_um2) =
         technology::adc_area_um2(technology, spec.adc.kind, spec.adc.unit_cap_ff);
     spec

@@ -4,7 +4,7 @@ use super::reader::{Key, Reader};
 use crate::adc::{self, AdcSpec, Range};
 use crate::spec::{
     AreaSpec, ArraySpec, Cell, EnergySpec, InputCombine, InputSpec, MacroSpec, Mapper, NoiseDraws, NoiseSpec,
-    SignedScheme, SystemSpec, Technology, TimingSpec, Topology, UnusedRows, WeightCombine, WeightSpec,
+    RowDriver, SignedScheme, SystemSpec, Technology, TimingSpec, Topology, UnusedRows, WeightCombine, WeightSpec,
 };
 use crate::technology;
 use std::ops::RangeInclusive;
@@ -58,7 +58,11 @@ pub(super) fn read(r: &mut Reader) -> MacroSpec {
     let adc = read_adc(r, &technology, scale);
     let noise = read_noise(r);
     let timing = read_timing(r);
-    let energy = read_energy(r, &technology::energy(&technology, input.combine), scale);
+    let energy = read_energy(
+        r,
+        &technology::energy(&technology, input.combine, array.topology),
+        scale,
+    );
     let area = read_area(r, &technology::area(&technology, array.unit_cap_ff));
     let system = read_system(r);
     MacroSpec {
@@ -135,6 +139,17 @@ fn read_input(r: &mut Reader) -> InputSpec {
     r.only_with(kind == InputKind::Dac, ("input", "dac_bits"), combine, "dac");
     let dac_mismatch_pct = r.real(("input", "dac_mismatch_pct"), 0.0, PERCENT);
     r.only_with(kind == InputKind::Dac, ("input", "dac_mismatch_pct"), combine, "dac");
+    let driver = r.choice(
+        ("input", "dac_driver"),
+        Some(RowDriver::Converter),
+        &[
+            ("converter", RowDriver::Converter),
+            ("levels", RowDriver::Levels),
+            ("pulses", RowDriver::Pulses),
+            ("lines", RowDriver::Lines),
+        ],
+    );
+    r.only_with(kind == InputKind::Dac, ("input", "dac_driver"), combine, "dac");
     let combine = match kind {
         InputKind::BitSerial => InputCombine::BitSerial,
         InputKind::SerialShare => InputCombine::SerialShare {
@@ -143,6 +158,7 @@ fn read_input(r: &mut Reader) -> InputSpec {
         InputKind::Dac => InputCombine::Dac {
             bits: dac_bits,
             mismatch_pct: dac_mismatch_pct,
+            driver,
         },
     };
     InputSpec { bits, combine }
@@ -212,7 +228,11 @@ fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
     let kinds: Vec<(&str, &'static str)> = adc::kinds().iter().map(|k| (k.name(), k.name())).collect();
     let kind = r.choice(("adc", "kind"), None, &kinds);
     let bits = r.count(("adc", "bits"), None, 1..=12) as u32;
-    let unit_cap_ff = r.real(("adc", "unit_cap_ff"), 1.0, CAPACITOR_FF);
+    let unit_cap_ff = r.real(
+        ("adc", "unit_cap_ff"),
+        technology::adc_unit_ff(technology, kind),
+        CAPACITOR_FF,
+    );
     let (area_fixed_um2, area_per_unit_um2) = technology::adc_area_um2(technology, kind, unit_cap_ff);
     AdcSpec {
         kind,
@@ -225,7 +245,7 @@ fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
         decision_fj: scaled(
             r,
             ("adc", "decision_fj"),
-            technology::decision_fj(technology, kind),
+            technology::decision_fj(technology, kind, bits),
             scale,
         ),
         area_fixed_um2: r.real(("adc", "area_fixed_um2"), area_fixed_um2, COST),

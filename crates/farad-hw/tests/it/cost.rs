@@ -3,7 +3,8 @@
 use crate::bundled;
 use farad_core::EventCounts;
 use farad_hw::cost::{Energy, area, conversion_j, couple_array_j, energy, full_use, peak, share_array_j};
-use farad_hw::{limits, models, timing};
+use farad_hw::spec::Technology;
+use farad_hw::{limits, models, schema, technology, timing};
 use proptest::prelude::*;
 
 fn close(a: f64, b: f64) -> bool {
@@ -224,4 +225,64 @@ proptest! {
         let spec = bundled(models::list()[model].name, &[]);
         prop_assert!(components(energy(&spec, &x, 1e-6, 1)).iter().all(|e| *e >= 0.0));
     }
+}
+
+/// 35 fJ at 28 nm, 0.9 V and 8 bits beside the logic; of it 64 kT 4^8 = 17.4 fJ is noise, sixteen times as much at 10 bits and at any supply.
+#[test]
+fn a_comparator_pays_for_the_noise_that_it_may_not_have() {
+    let technology = |vdd_v| Technology {
+        node_nm: 28.0,
+        vdd_v,
+        temperature_k: 300.0,
+    };
+    let at = |vdd_v, bits| technology::decision_fj(&technology(vdd_v), "flash", bits) - 2.1 * vdd_v * vdd_v;
+    assert!((at(0.9, 8) - 35.0).abs() < 0.1);
+    let noise_fj = 64.0 * 1.380_649e-23 * 300.0 * 65536.0 * 1e15;
+    for vdd_v in [0.6, 1.2] {
+        assert!(close(at(vdd_v, 10) - at(vdd_v, 8), 15.0 * noise_fj));
+    }
+}
+
+/// What a row of 4 bits costs for an input of all ones at 28 nm and 1 V, with 100 columns of 0.35 fF: a converter is 200 fF; levels are four
+/// flip-flops of 2.1 fF and half of 16 gates of 0.7 fF; 15 pulses charge the wordline each, and half of them move two flip-flops; four
+/// lines have a flip-flop each.
+#[test]
+fn a_row_s_levels_cost_what_makes_them() {
+    let row_fj = |driver: &str| {
+        let text = format!(
+            "name = 'row'\n[technology]\nnode_nm = 28\nvdd_v = 1.0\n[array]\nrows = 1\ncolumns = 100\n\
+             [input]\nbits = 4\ncombine = 'dac'\ndac_driver = '{driver}'\n[adc]\nkind = 'flash'\nbits = 4\n"
+        );
+        let spec = schema::parse("row.toml", &text, &[]).unwrap_or_else(|e| panic!("{e}"));
+        spec.energy.driver_fj + 100.0 * spec.energy.wordline_ff_per_column
+    };
+    for (driver, fj) in [
+        ("converter", 200.0 + 35.0),
+        ("levels", 4.0 * 2.1 + 8.0 * 0.7 + 35.0),
+        ("pulses", 7.5 * 2.0 * 2.1 + 15.0 * 35.0),
+        ("lines", 4.0 * (2.1 + 35.0)),
+    ] {
+        assert!(close(row_fj(driver), fj), "{driver}: {}", row_fj(driver));
+    }
+}
+
+/// One decision, and a unit capacitor for every step up to the code.
+#[test]
+fn a_delay_line_decides_once_and_counts() {
+    let spec = bundled(
+        "ideal",
+        &[("adc.kind", "time"), ("adc.bits", "4"), ("adc.decision_fj", "50")],
+    );
+    let mut events = EventCounts {
+        code_histogram: vec![0; 16],
+        ..Default::default()
+    };
+    events.code_histogram[9] = 1;
+    let v = spec.technology.vdd_v;
+    let step_fj = spec.adc.unit_cap_ff * v * v;
+    assert!(close(
+        conversion_j(&spec.adc, v, &events),
+        (50.0 + 10.0 * step_fj) * 1e-15
+    ));
+    assert_eq!(spec.adc.model().cycles(&spec.adc), 1);
 }

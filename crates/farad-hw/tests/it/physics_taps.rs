@@ -33,7 +33,7 @@ fn a_ramp_s_steps_add_up() {
     assert!(level_sigma("ramp", 128) < 1e-12);
 }
 
-/// What a SAR samples on: 256 units, or the 16 that the plate of a split array's MSBs sees. A flash and a ramp look at the column itself.
+/// What a SAR samples on: 256 units, or the 16 that the plate of a split array's MSBs sees. A flash, a ramp and a delay line look at the column itself.
 #[test]
 fn the_smaller_cdac_is_the_noisier() {
     let sigma_v = |kind: &str| {
@@ -55,7 +55,7 @@ fn the_smaller_cdac_is_the_noisier() {
     ] {
         assert_near(sigma_v(kind), plate.hypot(ktc_v(cap_ff, 300.0)), 0.0025);
     }
-    for kind in ["ideal", "flash", "ramp"] {
+    for kind in ["ideal", "flash", "ramp", "time"] {
         assert_near(sigma_v(kind), plate, 0.0025);
     }
 }

@@ -119,6 +119,8 @@ const VALUES: &[&str] = &[
     "calibrated",
     "flash",
     "ramp",
+    "time",
+    "pulses",
     "sar_split",
     "ideal",
     "per_decision",

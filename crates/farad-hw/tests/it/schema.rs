@@ -42,7 +42,10 @@ fn five_keys_are_enough_and_the_rest_is_ideal() {
 #[test]
 fn costs_that_are_not_stated_are_the_node_s_and_not_zero() {
     let spec = schema::parse("m.toml", SMALLEST, &[]).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(spec.energy, technology::energy(&spec.technology, spec.input.combine));
+    assert_eq!(
+        spec.energy,
+        technology::energy(&spec.technology, spec.input.combine, spec.array.topology)
+    );
     assert_eq!(spec.area, technology::area(&spec.technology, 1.0));
     assert!(spec.energy.accumulator_fj > 0.0 && spec.adc.decision_fj > 0.0 && spec.area.cell_f2 > 0.0);
 }
@@ -126,7 +129,7 @@ fn stated_energies_follow_the_supply() {
     assert_eq!(high.energy.accumulator_fj, 4.0 * low.energy.accumulator_fj);
     assert_eq!(high.adc.decision_fj, 4.0 * low.adc.decision_fj);
     assert_eq!(high.energy.cell_overhead_ff, low.energy.cell_overhead_ff);
-    let default = technology::energy(&high.technology, high.input.combine);
+    let default = technology::energy(&high.technology, high.input.combine, high.array.topology);
     assert_eq!(high.energy.write_fj_per_bit, default.write_fj_per_bit);
 }
 

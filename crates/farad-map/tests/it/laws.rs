@@ -2,7 +2,7 @@
 
 use crate::fixture::{conv, macro_of};
 use farad_hw::MacroSpec;
-use farad_hw::spec::{InputCombine, Mapper, SignedScheme, UnusedRows, WeightCombine};
+use farad_hw::spec::{InputCombine, Mapper, RowDriver, SignedScheme, UnusedRows, WeightCombine};
 use farad_map::{Cells, Event, Phase, demand, events, map, schedule, static_events, totals};
 use farad_net::MacLayer;
 use proptest::prelude::*;
@@ -28,7 +28,8 @@ fn inputs() -> impl Strategy<Value = InputCombine> {
         Just(InputCombine::SerialShare { mismatch_pct: 0.0 }),
         (1u32..=8).prop_map(|bits| InputCombine::Dac {
             bits,
-            mismatch_pct: 0.0
+            mismatch_pct: 0.0,
+            driver: RowDriver::Converter,
         }),
     ]
 }
