@@ -12,7 +12,7 @@
 use crate::cost::{self, Energy};
 use crate::diagnostic::Diagnostics;
 use crate::schema;
-use crate::spec::{Cell, MacroSpec};
+use crate::spec::MacroSpec;
 use crate::timing;
 use serde::Deserialize;
 
@@ -74,6 +74,17 @@ pub enum Domain {
     Mixed,
 }
 
+/// What a chip is to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Its error was known while the model was made.
+    Known,
+    /// It was added after the model was settled.
+    HeldOut,
+    /// A known chip at another supply.
+    Supply,
+}
+
 /// A published chip and what the model says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChipResult {
@@ -83,6 +94,8 @@ pub struct ChipResult {
     pub title: String,
     /// How it computes.
     pub domain: Domain,
+    /// What it is to the model.
+    pub group: Group,
     /// Node, nm.
     pub node_nm: f64,
     /// Supply, V.
@@ -91,7 +104,7 @@ pub struct ChipResult {
     pub bits: [f64; 3],
     /// Products per conversion.
     pub rows: usize,
-    /// Published throughput, 10^12 operations of 1b x 1b per second.
+    /// Published throughput, 10^12 operations of 1b x 1b per second; of some only the energy is published.
     pub published_tops: Option<f64>,
     /// The model's, from geometry and time.
     pub tops: f64,
@@ -103,20 +116,16 @@ pub struct ChipResult {
     pub unfitted: f64,
     /// The same with the factor of all chips.
     pub scaled: f64,
-    /// The same with the factor of the other chips.
+    /// The same with the factor of the other known chips.
     pub left_out: f64,
 }
 
 /// All chips.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Silicon {
-    /// Chips that were known while the model was made, in the order of the file.
+    /// The known ones, those held out, other supplies; each in the order of the file.
     pub chips: Vec<ChipResult>,
-    /// Chips that were added after it was settled.
-    pub held_out: Vec<ChipResult>,
-    /// Chips at other supplies.
-    pub supplies: Vec<ChipResult>,
-    /// Factor on all energies that the chips ask for: geometric mean of published over modelled.
+    /// Factor on all energies that the known chips ask for: geometric mean of published over modelled.
     pub factor: f64,
 }
 
@@ -151,11 +160,11 @@ pub fn median_error(ratios: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 impl Silicon {
-    /// Median of the error factors of `ratio`, over the chips of `domain` or all; not those held out.
-    #[must_use]
-    pub fn median(&self, domain: Option<Domain>, ratio: fn(&ChipResult) -> f64) -> f64 {
-        let of_domain = self.chips.iter().filter(|c| domain.is_none_or(|d| c.domain == d));
-        median_error(of_domain.map(ratio))
+    /// The chips of `group`, those of `domain` or all.
+    pub fn of(&self, group: Group, domain: Option<Domain>) -> impl Iterator<Item = &ChipResult> {
+        self.chips
+            .iter()
+            .filter(move |c| c.group == group && domain.is_none_or(|d| c.domain == d))
     }
 }
 
@@ -165,39 +174,34 @@ impl Silicon {
 /// A `silicon.toml` that cannot be read or is no macro.
 pub fn silicon() -> Result<Silicon, SiliconError> {
     let file: File = toml::from_str(CHIPS).map_err(|e| SiliconError::Form(Box::new(e)))?;
-    let (mut chips, mut held_out, mut supplies) = (Vec::new(), Vec::new(), Vec::new());
+    let mut chips = Vec::new();
     for chip in &file.chip {
-        let result = evaluate(chip)?;
-        if chip.held_out {
-            held_out.push(result);
-        } else {
-            chips.push(result);
-        }
+        let group = if chip.held_out { Group::HeldOut } else { Group::Known };
+        chips.push(evaluate(chip, group)?);
         for point in &chip.at {
-            supplies.push(evaluate(&chip.at_supply(point))?);
+            chips.push(evaluate(&chip.at_supply(point), Group::Supply)?);
         }
     }
-    let logs: Vec<f64> = chips.iter().map(|c| libm::log(c.unfitted)).collect();
+    chips.sort_by_key(|c| c.group);
+    let logs: Vec<f64> = chips
+        .iter()
+        .filter(|c| c.group == Group::Known)
+        .map(|c| libm::log(c.unfitted))
+        .collect();
     let (n, sum) = (logs.len() as f64, logs.iter().sum::<f64>());
     let factor = libm::exp(-sum / n);
-    for (chip, log) in chips.iter_mut().zip(&logs) {
+    for chip in &mut chips {
         chip.scaled = chip.unfitted * factor;
-        chip.left_out = chip.unfitted * libm::exp(-(sum - log) / (n - 1.0));
+        // The factor of all known chips knows nothing of the others.
+        chip.left_out = match chip.group {
+            Group::Known => chip.unfitted * libm::exp(-(sum - libm::log(chip.unfitted)) / (n - 1.0)),
+            Group::HeldOut | Group::Supply => chip.scaled,
+        };
     }
-    // The factor knows nothing of these.
-    for chip in held_out.iter_mut().chain(&mut supplies) {
-        chip.scaled = chip.unfitted * factor;
-        chip.left_out = chip.scaled;
-    }
-    Ok(Silicon {
-        chips,
-        held_out,
-        supplies,
-        factor,
-    })
+    Ok(Silicon { chips, factor })
 }
 
-fn evaluate(chip: &Published) -> Result<ChipResult, SiliconError> {
+fn evaluate(chip: &Published, group: Group) -> Result<ChipResult, SiliconError> {
     let spec = chip.spec().map_err(|e| SiliconError::Macro(Box::new(e)))?;
     let outputs = chip.conversions as f64;
     let energy = chip.energy(&spec).times(1.0 / outputs);
@@ -208,6 +212,7 @@ fn evaluate(chip: &Published) -> Result<ChipResult, SiliconError> {
         name: chip.name.clone(),
         title: chip.title.clone(),
         domain: chip.domain,
+        group,
         node_nm: chip.node_nm,
         vdd_v: chip.vdd_v,
         bits: [f64::from(chip.input_bits), chip.weight_bits, chip.adc_bits],
@@ -240,12 +245,9 @@ impl Published {
     /// All outputs of one input vector, half of all input and weight bits set; a converter that counts stops at the code of the mean.
     fn energy(&self, spec: &MacroSpec) -> Energy {
         let mut events = cost::full_use(spec, 0.5, 0.5);
-        let mean = match spec.array.cell {
-            Cell::And => 0.25,
-            Cell::Xnor => 0.5,
-        };
+        // So a quarter of the products is one.
         events.code_histogram = vec![0; spec.adc.codes()];
-        events.code_histogram[(mean * spec.adc.codes() as f64) as usize] = 1;
+        events.code_histogram[spec.adc.codes() / 4] = 1;
         let mut energy = cost::energy(spec, &events, timing::mvm_s(spec), 1);
         let at = |supply: Option<f64>| supply.map_or(1.0, |v| (v / self.vdd_v).powi(2));
         energy.driver_j *= at(self.driver_vdd_v);

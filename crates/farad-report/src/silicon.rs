@@ -7,7 +7,7 @@ use crate::plot::{Plot, silicon as scatter, silicon_energy};
 use crate::report::SEMANTICS;
 use crate::text::{Align, TextTable};
 use crate::units::digits;
-use farad_hw::silicon::{ChipResult, Domain, Silicon};
+use farad_hw::silicon::{ChipResult, Domain, Group, Silicon, median_error};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -39,8 +39,10 @@ struct Median {
 struct Row<'a> {
     chip: &'a str,
     title: &'a str,
+    group: &'static str,
     domain: &'static str,
     node_nm: f64,
+    vdd_v: f64,
     input_bits: f64,
     weight_bits: f64,
     adc_bits: f64,
@@ -65,11 +67,13 @@ impl<'a> Row<'a> {
         Self {
             chip: &c.name,
             title: &c.title,
+            group: group_name(c.group),
             domain: match c.domain {
                 Domain::Charge => "charge",
                 Domain::Mixed => "charge and current",
             },
             node_nm: c.node_nm,
+            vdd_v: c.vdd_v,
             input_bits: c.bits[0],
             weight_bits: c.bits[1],
             adc_bits: c.bits[2],
@@ -90,12 +94,21 @@ impl<'a> Row<'a> {
     }
 }
 
+fn group_name(group: Group) -> &'static str {
+    match group {
+        Group::Known => "known",
+        Group::HeldOut => "held out",
+        Group::Supply => "supply",
+    }
+}
+
 /// All chips, a line each.
 #[must_use]
 pub fn silicon_table(silicon: &Silicon) -> TextTable {
     let right = |name| (name, Align::Right);
     let mut table = TextTable::new([
         ("chip", Align::Left),
+        ("group", Align::Left),
         right("nm"),
         right("x/w/ADC"),
         right("rows"),
@@ -117,10 +130,11 @@ pub fn silicon_table(silicon: &Silicon) -> TextTable {
         let e = &c.energy;
         table.row([
             format!("{}{mixed}", c.name),
+            group_name(c.group).into(),
             c.node_nm.to_string(),
             c.bits.map(|b| b.to_string()).join("/"),
             c.rows.to_string(),
-            digits(c.published_tops),
+            c.published_tops.map(digits).unwrap_or_default(),
             digits(c.tops),
             fj(c.published_j),
             fj(e.total_j()),
@@ -142,7 +156,8 @@ pub fn silicon_summary(silicon: &Silicon) -> String {
     let mut text = format!(
         "TOPS count 1b x 1b operations. An output is one conversion: 2 x rows x input bits x weight bits operations.\n\
          The last three columns are modelled over published energy: with the defaults of macro.toml, with one factor for all\n\
-         chips ({:.2}), and with the factor of all chips but this one. * cells discharge a line, charge is shared afterwards.\n\n",
+         known chips ({:.2}), and with the factor of all known chips but this one. Chips held out were added after the model was\n\
+         settled. * cells discharge a line, charge is shared afterwards.\n\n",
         silicon.factor
     );
     for m in medians(silicon) {
@@ -155,19 +170,23 @@ pub fn silicon_summary(silicon: &Silicon) -> String {
 }
 
 fn medians(silicon: &Silicon) -> Vec<Median> {
-    [("all", None), ("charge only", Some(Domain::Charge))]
-        .map(|(of, domain)| Median {
+    [
+        ("all", Group::Known, None),
+        ("charge only", Group::Known, Some(Domain::Charge)),
+        ("held out", Group::HeldOut, None),
+        ("other supplies", Group::Supply, None),
+    ]
+    .map(|(of, group, domain)| {
+        let median = |ratio: fn(&ChipResult) -> f64| median_error(silicon.of(group, domain).map(ratio));
+        Median {
             of,
-            chips: silicon
-                .chips
-                .iter()
-                .filter(|c| domain.is_none_or(|d| d == c.domain))
-                .count(),
-            unfitted: silicon.median(domain, |c| c.unfitted),
-            one_factor: silicon.median(domain, |c| c.scaled),
-            left_out: silicon.median(domain, |c| c.left_out),
-        })
-        .into()
+            chips: silicon.of(group, domain).count(),
+            unfitted: median(|c| c.unfitted),
+            one_factor: median(|c| c.scaled),
+            left_out: median(|c| c.left_out),
+        }
+    })
+    .into()
 }
 
 /// Writes `silicon.csv`, `silicon.json`, `silicon.html` and both plots into `folder`; returns their paths.

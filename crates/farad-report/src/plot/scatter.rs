@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 const FONT: f64 = 12.0;
 /// From name to name, px.
-const LINE: i32 = 17;
+pub(super) const LINE: i32 = 17;
 const HEIGHT: u32 = 420;
 const TOP: u32 = 42;
 /// Axis below the picture with its title, px.
@@ -127,7 +127,7 @@ fn range(values: impl Iterator<Item = Spread>) -> std::ops::Range<f64> {
 
 /// A row for each point's name: as near to the point's own height as names that do not touch can be, between `top` and
 /// `bottom`.
-fn spread_rows(places: &[(i32, i32)], top: i32, bottom: i32) -> Vec<i32> {
+pub(super) fn spread_rows(places: &[(i32, i32)], top: i32, bottom: i32) -> Vec<i32> {
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by_key(|&i| (places[i].1, places[i].0));
     let mut rows = vec![0; places.len()];

@@ -4,10 +4,10 @@ use crate::cli::CheckSiliconArgs;
 use crate::failure::{Failure, Status};
 use crate::files;
 use crate::terminal::Terminal;
-use farad_hw::silicon::silicon;
+use farad_hw::silicon::{Domain, Group, median_error, silicon};
 use farad_report::{silicon_summary, silicon_table, write_silicon};
 
-/// What half of the chips must keep without any fit.
+/// What half of the chips that use charge alone must keep without any fit.
 const MEDIAN_LIMIT: f64 = 2.0;
 
 pub(crate) fn run(args: &CheckSiliconArgs, terminal: &Terminal) -> Result<Status, Failure> {
@@ -24,7 +24,8 @@ pub(crate) fn run(args: &CheckSiliconArgs, terminal: &Terminal) -> Result<Status
             terminal.note(&format!("wrote {}", path.display()));
         }
     }
-    Ok(if silicon.median(None, |c| c.unfitted) <= MEDIAN_LIMIT {
+    let charge = silicon.of(Group::Known, Some(Domain::Charge));
+    Ok(if median_error(charge.map(|c| c.unfitted)) <= MEDIAN_LIMIT {
         Status::Done
     } else {
         Status::OutOfTolerance
