@@ -11,6 +11,8 @@ pub struct Metric {
     pub about: &'static str,
     /// Its unit, empty for counts and shares.
     pub unit: &'static str,
+    /// A share from 0 to 1, which people read in percent.
+    pub is_share: bool,
     /// Reads it.
     pub of: fn(&Report) -> f64,
 }
@@ -23,18 +25,16 @@ impl PartialEq for Metric {
 
 /// All metrics.
 pub const METRICS: &[Metric] = &[
-    metric("top1", "top-1 accuracy, mean over chips", "", |r| r.accuracy.top1),
-    metric("top1_digital", "top-1 accuracy in exact arithmetic", "", |r| {
+    share("top1", "top-1 accuracy, mean over chips", |r| r.accuracy.top1),
+    share("top1_digital", "top-1 accuracy in exact arithmetic", |r| {
         r.accuracy.top1_digital
     }),
-    metric("top1_lost", "top-1 accuracy lost to the macro", "", |r| {
+    share("top1_lost", "top-1 accuracy lost to the macro", |r| {
         r.accuracy.top1_digital - r.accuracy.top1
     }),
-    metric("top1_std", "standard deviation of top-1 over chips", "", |r| {
-        r.accuracy.std
-    }),
-    metric("top1_p05", "5th percentile of top-1 over chips", "", |r| r.accuracy.p05),
-    metric("top5", "top-5 accuracy", "", |r| r.accuracy.top5),
+    share("top1_std", "standard deviation of top-1 over chips", |r| r.accuracy.std),
+    share("top1_p05", "5th percentile of top-1 over chips", |r| r.accuracy.p05),
+    share("top5", "top-5 accuracy", |r| r.accuracy.top5),
     metric("energy_j", "energy per image", "J", |r| r.per_image.energy_j),
     metric("latency_s", "latency per image", "s", |r| r.per_image.latency_s),
     metric("cycles", "macro clocks per image", "", |r| r.per_image.cycles as f64),
@@ -46,7 +46,7 @@ pub const METRICS: &[Metric] = &[
     metric("tops", "throughput", "TOPS", |r| r.totals.tops),
     metric("tiles", "tiles", "", |r| r.totals.tiles as f64),
     metric("instances", "macro instances", "", |r| r.totals.instances as f64),
-    metric("utilization", "share of the cells in use", "", |r| r.totals.utilization),
+    share("utilization", "cells in use", |r| r.totals.utilization),
     metric("params", "weights", "", |r| r.network.params as f64),
     metric("macs", "multiply-accumulates per image", "", |r| r.network.macs as f64),
     metric("bops", "bit operations per image", "", |r| r.network.bops as f64),
@@ -56,7 +56,20 @@ pub const METRICS: &[Metric] = &[
 ];
 
 const fn metric(name: &'static str, about: &'static str, unit: &'static str, of: fn(&Report) -> f64) -> Metric {
-    Metric { name, about, unit, of }
+    Metric {
+        name,
+        about,
+        unit,
+        is_share: false,
+        of,
+    }
+}
+
+const fn share(name: &'static str, about: &'static str, of: fn(&Report) -> f64) -> Metric {
+    Metric {
+        is_share: true,
+        ..metric(name, about, "", of)
+    }
 }
 
 /// The metric of this name.

@@ -27,6 +27,22 @@ pub fn percentile(ascending: &[f64], q: f64) -> f64 {
     ascending[below] + (rank - below as f64) * (ascending[above] - ascending[below])
 }
 
+/// Interval that holds the share behind `share` of `n` independent cases with a confidence of 95 % (Wilson, J. Am. Stat. Assoc.
+/// 22, 1927); everything for no case.
+#[must_use]
+pub fn wilson95(share: f64, n: u64) -> (f64, f64) {
+    /// Quantile 0.975 of the normal distribution.
+    const Z: f64 = 1.959_963_984_540_054;
+    if n == 0 {
+        return (0.0, 1.0);
+    }
+    let n = n as f64;
+    let scale = 1.0 / (1.0 + Z * Z / n);
+    let middle = scale * (share + Z * Z / (2.0 * n));
+    let half = scale * Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    ((middle - half).max(0.0), (middle + half).min(1.0))
+}
+
 /// A ratio of powers in dB; `None` where there is no error.
 #[must_use]
 pub fn ratio_db(signal: f64, error: f64) -> Option<f64> {
@@ -48,5 +64,21 @@ mod tests {
         assert!((percentile(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.05) - 1.2).abs() < 1e-12);
         assert_eq!(percentile(&[1.5], 0.05), 1.5);
         assert_eq!(percentile(&[], 0.05), 0.0);
+    }
+
+    /// Expected: the roots of (p - share)^2 = z^2 p (1 - p) / n, which define the interval.
+    #[test]
+    fn the_ends_of_wilsons_interval_are_the_roots_of_its_equation() {
+        for (share, n) in [(0.9, 200), (0.5, 10), (0.02, 1000)] {
+            let (low, high) = wilson95(share, n);
+            for p in [low, high] {
+                let distance = (p - share) * (p - share);
+                let variance = p * (1.0 - p) / n as f64;
+                assert!((distance / variance - 1.959_963_984_540_054_f64.powi(2)).abs() < 1e-6);
+            }
+            assert!(low < share && share < high);
+        }
+        assert!(wilson95(1.0, 10).1 == 1.0 && wilson95(0.0, 10).0 == 0.0);
+        assert_eq!(wilson95(0.0, 0), (0.0, 1.0));
     }
 }

@@ -16,7 +16,7 @@ const CODES: &[(&str, &str)] = &[
     (
         "S0101",
         "A name does not exist.\n\nAn experiment has the keys `name`, `description`, `constraints`, `metrics`, `maximize`, `minimize` and the tables \
-         [base], [axes], [[zip]] and [sample]. What can be set or varied is a flag of `farad run` without its dashes (`network`, `macro`, \
+         [base], [axes], [[zip]], [sample], [report] and [[plot]]. What can be set or varied is a flag of `farad run` without its dashes (`network`, `macro`, \
          `data`, `images`, `chips`, `seed`, `engine`, `pixel_max`, `mean`, `std`) or any key of the macro (`adc.bits`).",
     ),
     (
@@ -58,6 +58,11 @@ const CODES: &[(&str, &str)] = &[
         "A network does not go on a macro.\n\nFor example, its weights have more bits than the macro's. Leave the point out with a constraint, or \
          change the macro.",
     ),
+    (
+        "S0111",
+        "A plot cannot be made.\n\nA [[plot]] has `x` and `y`, names of axes or metrics, and `kind`: \"line\" (the default) and \"scatter\" have \
+         numbers as `y` and may have `lines`; \"heat\" has a metric as `color`. `facet` makes a panel for each value.",
+    ),
 ];
 
 #[cfg(test)]
@@ -71,6 +76,7 @@ mod tests {
             include_str!("experiment/mod.rs"),
             include_str!("experiment/axis.rs"),
             include_str!("experiment/reader.rs"),
+            include_str!("experiment/plots.rs"),
         ]
         .concat();
         let codes: Vec<&str> = sources

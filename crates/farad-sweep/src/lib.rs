@@ -13,6 +13,8 @@ mod expression;
 pub mod inputs;
 mod key;
 mod numbers;
+mod page;
+mod parquet;
 mod plan;
 mod results;
 mod run;

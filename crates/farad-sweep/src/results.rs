@@ -28,6 +28,8 @@ pub struct ResultRow {
     pub metrics: Vec<f64>,
     /// Top-1 of each chip.
     pub chips: Vec<f64>,
+    /// Images of each chip.
+    pub images: u64,
 }
 
 impl ResultRow {
@@ -54,6 +56,7 @@ impl Plan {
                     values: self.values(point).into_iter().cloned().collect(),
                     metrics: METRICS.iter().map(|metric| (metric.of)(&report)).collect(),
                     chips: report.accuracy.chips.iter().map(|chip| chip.top1).collect(),
+                    images: report.dataset.images,
                 });
             }
         }
@@ -99,6 +102,7 @@ impl Results {
             object.insert("key".to_owned(), json!(row.key));
             object.insert("axes".to_owned(), axes.into());
             object.insert("chips".to_owned(), json!(row.chips));
+            object.insert("images".to_owned(), json!(row.images));
             serde_json::Value::Object(object)
         };
         self.rows.iter().map(row).collect()

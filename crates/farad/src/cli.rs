@@ -7,8 +7,8 @@ use clap_complete::Shell;
 use farad_report::characterize::Limit;
 use std::path::PathBuf;
 pub(crate) use sweep::{
-    SelectionArgs, SweepArgs, SweepCommand, SweepExportArgs, SweepMergeArgs, SweepPlanArgs, SweepRunArgs,
-    SweepRunPointArgs,
+    DEFAULT_PAGES, SelectionArgs, SweepArgs, SweepCommand, SweepExportArgs, SweepMergeArgs, SweepPlanArgs,
+    SweepReportArgs, SweepRunArgs, SweepRunPointArgs,
 };
 
 /// Heading of the flags that every command takes.

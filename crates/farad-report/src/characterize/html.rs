@@ -28,7 +28,7 @@ impl CharacterizeReport {
         let mut section = |heading: &str, table: Option<crate::text::TextTable>, names: &[&str]| {
             let figures: String = plots
                 .iter()
-                .filter(|p| names.contains(&p.name))
+                .filter(|p| names.contains(&p.name.as_ref()))
                 .map(page::figure)
                 .collect();
             let table = table.as_ref().map(page::table).unwrap_or_default();

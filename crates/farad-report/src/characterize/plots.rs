@@ -81,8 +81,8 @@ impl CharacterizeReport {
         ];
         let title = "Transfer of a conversion";
         Ok(Plot {
-            name: "transfer",
-            title,
+            name: "transfer".into(),
+            title: title.into(),
             svg: Chart::new(title, "charge (ideal LSB)", "code", layers).draw()?,
         })
     }
@@ -117,8 +117,8 @@ impl CharacterizeReport {
         ];
         let title = "Temporal noise at zero input";
         Ok(Plot {
-            name: "noise",
-            title,
+            name: "noise".into(),
+            title: title.into(),
             svg: Chart::new(title, "input-referred noise (LSB)", "density (1/LSB)", layers).draw()?,
         })
     }
@@ -153,8 +153,8 @@ impl CharacterizeReport {
         let title = "Signal to error of whole outputs";
         let chart = Chart::new(title, "bits of the ADC", "SQNR (dB)", layers);
         Ok(Plot {
-            name: "resolution",
-            title,
+            name: "resolution".into(),
+            title: title.into(),
             svg: Chart { x_ticks: 12, ..chart }.draw()?,
         })
     }
@@ -182,8 +182,8 @@ impl CharacterizeReport {
         let title = "Signal to error of single conversions";
         let chart = Chart::new(title, "rows in use", "signal to error (dB)", layers);
         Ok(Plot {
-            name: "rows",
-            title,
+            name: "rows".into(),
+            title: title.into(),
             svg: Chart {
                 x_tick: |log2| format!("{:.0}", log2.exp2()),
                 x_ticks: 4,
@@ -199,8 +199,8 @@ impl CharacterizeReport {
         let (unit_j, unit) = prefix(parts.iter().map(|part| part.1).fold(0.0, f64::max));
         let scaled = parts.map(|(name, joules)| (name, joules / unit_j));
         Ok(Plot {
-            name: "energy",
-            title,
+            name: "energy".into(),
+            title: title.into(),
             svg: breakdown(title, "energy", &format!("{unit}J"), &scaled, |value| {
                 si(value * unit_j, "J")
             })?,
@@ -218,8 +218,8 @@ impl CharacterizeReport {
             ("other", a.other),
         ];
         Ok(Plot {
-            name: "area",
-            title,
+            name: "area".into(),
+            title: title.into(),
             svg: breakdown(title, "area", "µm²", &parts, |um2| format!("{um2:.0} µm²"))?,
         })
     }
@@ -247,8 +247,8 @@ impl CharacterizeReport {
         let y = format!("energy ({unit}J)");
         let chart = Chart::new(title, "code", &y, layers);
         Ok(Plot {
-            name: "conversion",
-            title,
+            name: "conversion".into(),
+            title: title.into(),
             svg: Chart {
                 y_range: Some(0.0..1.1 * most),
                 ..chart
@@ -271,8 +271,8 @@ fn band_plot(name: &'static str, title: &'static str, (x, y): (&str, &str), band
         Layer::new("median", PALETTE[5], Mark::Line(curve)),
     ];
     Ok(Plot {
-        name,
-        title,
+        name: name.into(),
+        title: title.into(),
         svg: Chart::new(title, x, y, layers).draw()?,
     })
 }

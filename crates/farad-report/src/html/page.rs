@@ -80,7 +80,7 @@ pub(crate) fn table(table: &TextTable) -> String {
 pub(crate) fn figure(plot: &Plot) -> String {
     format!(
         "<figure role=\"img\" aria-label=\"{0}\">\n{1}</figure>\n",
-        escape(plot.title),
+        escape(&plot.title),
         plot.svg
     )
 }

@@ -1,7 +1,10 @@
 //! Lines, bands, dots and bars over two numeric axes, with the legend above the data.
 
+use super::legend::{LINE as LEGEND_LINE, Legend};
 use super::{GRID, INK, PAPER, WIDTH, text_style, text_width_px, tick, title_style};
 use crate::error::ReportError;
+use plotters::chart::ChartContext;
+use plotters::coord::ranged1d::Ranged;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use std::ops::Range;
@@ -9,14 +12,12 @@ use std::ops::Range;
 const FONT: f64 = 12.0;
 /// Title, px.
 const TITLE: i32 = 30;
-/// One line of the legend, px.
-const LEGEND_LINE: i32 = 20;
 /// Left of the legend and of the plot's frame, px.
 const LEFT: i32 = 60;
 /// Height of the plot without title and legend, px.
 const BODY: i32 = 322;
 /// How much a band covers what lies below it.
-const BAND_OPACITY: f64 = 0.3;
+pub(super) const BAND_OPACITY: f64 = 0.3;
 
 /// How a layer is drawn.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub(crate) enum Mark {
     Band(Vec<(f64, f64, f64)>),
     /// The area between two curves of any course.
     Area([Vec<(f64, f64)>; 2]),
+    /// A thin upright line at each `x`, `(x, low, high)`.
+    Whiskers(Vec<(f64, f64, f64)>),
     /// Bars of one width from zero, around `x`.
     Bars(Vec<(f64, f64)>, f64),
 }
@@ -55,10 +58,10 @@ impl Layer {
         }
     }
 
-    fn points(&self) -> Vec<(f64, f64)> {
+    pub(super) fn points(&self) -> Vec<(f64, f64)> {
         match &self.mark {
             Mark::Line(p) | Mark::Dashed(p) | Mark::Dots(p) | Mark::Rings(p) => p.clone(),
-            Mark::Band(p) => p.iter().flat_map(|&(x, low, high)| [(x, low), (x, high)]).collect(),
+            Mark::Band(p) | Mark::Whiskers(p) => p.iter().flat_map(|&(x, low, high)| [(x, low), (x, high)]).collect(),
             Mark::Area(curves) => curves.concat(),
             Mark::Bars(p, width) => p
                 .iter()
@@ -101,9 +104,9 @@ impl<'a> Chart<'a> {
     }
 
     pub(crate) fn draw(&self) -> Result<String, ReportError> {
-        let legend = self.legend();
-        let lines = legend.last().map_or(0, |entry| entry.line + 1) + i32::from(!self.parts.is_empty());
-        let top = TITLE + lines * LEGEND_LINE;
+        let legend = Legend::new("", &self.layers, LEFT);
+        let parts_px = i32::from(!self.parts.is_empty()) * LEGEND_LINE;
+        let top = TITLE + legend.height() + parts_px;
         let points: Vec<(f64, f64)> = self.layers.iter().flat_map(Layer::points).collect();
         let has_marks = |layer: &Layer| matches!(layer.mark, Mark::Dots(_) | Mark::Rings(_));
         // Marks at the ends need room; lines and bands run from edge to edge.
@@ -119,9 +122,7 @@ impl<'a> Chart<'a> {
             let root = SVGBackend::with_string(&mut svg, (WIDTH, (top + BODY) as u32)).into_drawing_area();
             root.fill(&PAPER)?;
             root.draw_text(self.title, &title_style(), (12, 8))?;
-            for entry in &legend {
-                entry.draw(&root)?;
-            }
+            legend.draw(&root, TITLE)?;
             let mut chart = ChartBuilder::on(&root)
                 .margin_top(top + 8)
                 .margin_right(30)
@@ -155,87 +156,59 @@ impl<'a> Chart<'a> {
                     root.draw_text(name, &text_style(FONT, HPos::Left, VPos::Bottom), (left + 2, top - 4))?;
                 }
             }
-            for Layer { color, mark, .. } in &self.layers {
-                match mark {
-                    Mark::Line(p) => {
-                        chart.draw_series(LineSeries::new(p.iter().copied(), color.stroke_width(2)))?;
-                    }
-                    Mark::Dashed(p) => {
-                        let dashes = DashedLineSeries::new(p.iter().copied(), 6, 4, color.stroke_width(2));
-                        chart.draw_series(dashes)?;
-                    }
-                    Mark::Dots(p) => {
-                        chart.draw_series(p.iter().map(|&at| Circle::new(at, 3, color.filled())))?;
-                    }
-                    Mark::Rings(p) => {
-                        chart.draw_series(p.iter().map(|&at| Circle::new(at, 5, color.stroke_width(2))))?;
-                    }
-                    Mark::Band(p) => {
-                        let there = p.iter().map(|&(x, low, _)| (x, low));
-                        let back = p.iter().rev().map(|&(x, _, high)| (x, high));
-                        chart.draw_series([area(there.chain(back).collect(), *color)])?;
-                    }
-                    Mark::Area([there, back]) => {
-                        let outline = there.iter().chain(back.iter().rev()).copied().collect();
-                        chart.draw_series([area(outline, *color)])?;
-                    }
-                    Mark::Bars(p, width) => {
-                        chart.draw_series(p.iter().map(|&(x, y)| {
-                            Rectangle::new([(x - width / 2.0, 0.0), (x + width / 2.0, y)], color.filled())
-                        }))?;
-                    }
-                }
-            }
+            draw_layers(&mut chart, &self.layers)?;
             root.present()?;
         }
         Ok(svg)
     }
-
-    /// Named layers, in lines that fit.
-    fn legend(&self) -> Vec<Entry<'_>> {
-        let mut entries = Vec::new();
-        let (mut x, mut line) = (LEFT, 0);
-        for layer in self.layers.iter().filter(|layer| !layer.name.is_empty()) {
-            let width = 33 + text_width_px(&layer.name, FONT) as i32;
-            if x + width > WIDTH as i32 && x > LEFT {
-                (x, line) = (LEFT, line + 1);
-            }
-            entries.push(Entry { layer, x, line });
-            x += width;
-        }
-        entries
-    }
 }
 
-struct Entry<'a> {
-    layer: &'a Layer,
-    x: i32,
-    line: i32,
-}
-
-impl Entry<'_> {
-    fn draw(&self, root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>) -> Result<(), ReportError> {
-        let Self { layer, x, line } = self;
-        let (x, y) = (*x, TITLE + line * LEGEND_LINE + 12);
-        let color = layer.color;
-        match layer.mark {
-            Mark::Line(_) => root.draw(&PathElement::new([(x, y), (x + 12, y)], color.stroke_width(2)))?,
-            Mark::Dashed(_) => {
-                for from in [x, x + 8] {
-                    root.draw(&PathElement::new([(from, y), (from + 5, y)], color.stroke_width(2)))?;
-                }
+/// Draws layers, each above those before it.
+pub(super) fn draw_layers<X, Y>(
+    chart: &mut ChartContext<'_, SVGBackend<'_>, Cartesian2d<X, Y>>,
+    layers: &[Layer],
+) -> Result<(), ReportError>
+where
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
+    for Layer { color, mark, .. } in layers {
+        match mark {
+            Mark::Line(p) => {
+                chart.draw_series(LineSeries::new(p.iter().copied(), color.stroke_width(2)))?;
             }
-            Mark::Dots(_) => root.draw(&Circle::new((x + 6, y), 3, color.filled()))?,
-            Mark::Rings(_) => root.draw(&Circle::new((x + 6, y), 5, color.stroke_width(2)))?,
-            Mark::Band(_) | Mark::Area(_) => root.draw(&Rectangle::new(
-                [(x, y - 6), (x + 12, y + 6)],
-                color.mix(BAND_OPACITY).filled(),
-            ))?,
-            Mark::Bars(..) => root.draw(&Rectangle::new([(x, y - 6), (x + 12, y + 6)], color.filled()))?,
+            Mark::Dashed(p) => {
+                let dashes = DashedLineSeries::new(p.iter().copied(), 6, 4, color.stroke_width(2));
+                chart.draw_series(dashes)?;
+            }
+            Mark::Dots(p) => {
+                chart.draw_series(p.iter().map(|&at| Circle::new(at, 3, color.filled())))?;
+            }
+            Mark::Rings(p) => {
+                chart.draw_series(p.iter().map(|&at| Circle::new(at, 5, color.stroke_width(2))))?;
+            }
+            Mark::Band(p) => {
+                let there = p.iter().map(|&(x, low, _)| (x, low));
+                let back = p.iter().rev().map(|&(x, _, high)| (x, high));
+                chart.draw_series([area(there.chain(back).collect(), *color)])?;
+            }
+            Mark::Area([there, back]) => {
+                let outline = there.iter().chain(back.iter().rev()).copied().collect();
+                chart.draw_series([area(outline, *color)])?;
+            }
+            Mark::Whiskers(p) => {
+                let upright = |&(x, low, high): &(f64, f64, f64)| PathElement::new([(x, low), (x, high)], *color);
+                chart.draw_series(p.iter().map(upright))?;
+            }
+            Mark::Bars(p, width) => {
+                chart
+                    .draw_series(p.iter().map(|&(x, y)| {
+                        Rectangle::new([(x - width / 2.0, 0.0), (x + width / 2.0, y)], color.filled())
+                    }))?;
+            }
         }
-        root.draw_text(&layer.name, &text_style(FONT, HPos::Left, VPos::Center), (x + 17, y))?;
-        Ok(())
     }
+    Ok(())
 }
 
 /// What an outline encloses, in a colour that lets others through.
@@ -244,7 +217,7 @@ fn area(outline: Vec<(f64, f64)>, color: RGBColor) -> Polygon<(f64, f64)> {
 }
 
 /// From the least to the greatest value with a margin on both sides; something around a single value.
-fn extent(values: impl Iterator<Item = f64> + Clone, margin: f64) -> Range<f64> {
+pub(super) fn extent(values: impl Iterator<Item = f64> + Clone, margin: f64) -> Range<f64> {
     let low = values.clone().fold(f64::INFINITY, f64::min);
     let high = values.fold(f64::NEG_INFINITY, f64::max);
     if low > high {

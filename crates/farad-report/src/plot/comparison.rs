@@ -42,12 +42,19 @@ impl Comparison {
             });
             let svg = Scatter {
                 title,
+                notes: &[],
                 x_axis: &cost.axis(),
                 y_axis,
                 dots: dots.collect(),
+                others: Vec::new(),
+                path: Vec::new(),
             }
             .draw()?;
-            plots.push(Plot { name, title, svg });
+            plots.push(Plot {
+                name: name.into(),
+                title: title.into(),
+                svg,
+            });
         }
         Ok(plots)
     }

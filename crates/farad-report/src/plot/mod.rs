@@ -7,8 +7,12 @@ pub(crate) mod bars;
 pub(crate) mod chart;
 mod codes;
 mod comparison;
+pub(crate) mod grid;
 mod heat;
-mod scatter;
+mod legend;
+pub(crate) mod panels;
+pub(crate) mod scale;
+pub(crate) mod scatter;
 mod silicon;
 mod training;
 mod yield_curve;
@@ -20,6 +24,7 @@ use bars::{Bars, Series};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 pub(crate) use silicon::{silicon, silicon_energy};
+use std::borrow::Cow;
 
 /// Text, axes.
 pub(crate) const INK: RGBColor = RGBColor(0x33, 0x33, 0x33);
@@ -48,9 +53,9 @@ const WIDTH: u32 = 860;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plot {
     /// File stem, e.g. `energy`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it shows.
-    pub title: &'static str,
+    pub title: Cow<'static, str>,
     /// The SVG document.
     pub svg: String,
 }
@@ -68,8 +73,8 @@ impl Report {
         if self.accuracy.chips.len() > 1 {
             let title = "Accuracy over chips";
             plots.push(Plot {
-                name: "accuracy",
-                title,
+                name: "accuracy".into(),
+                title: title.into(),
                 svg: yield_curve::draw(title, &self.accuracy)?,
             });
         }
@@ -78,8 +83,8 @@ impl Report {
             plots.push(clipping(&self.layers)?);
             let title = "ADC codes per layer";
             plots.push(Plot {
-                name: "codes",
-                title,
+                name: "codes".into(),
+                title: title.into(),
                 svg: codes::draw(title, &self.layers)?,
             });
         }
@@ -111,8 +116,8 @@ fn energy(layers: &[LayerReport]) -> Result<Plot, ReportError> {
     }
     .draw()?;
     Ok(Plot {
-        name: "energy",
-        title,
+        name: "energy".into(),
+        title: title.into(),
         svg,
     })
 }
@@ -144,8 +149,8 @@ fn utilization(layers: &[LayerReport]) -> Result<Plot, ReportError> {
     }
     .draw()?;
     Ok(Plot {
-        name: "utilization",
-        title,
+        name: "utilization".into(),
+        title: title.into(),
         svg,
     })
 }
@@ -169,8 +174,8 @@ fn sqnr(layers: &[LayerReport]) -> Result<Plot, ReportError> {
     }
     .draw()?;
     Ok(Plot {
-        name: "sqnr",
-        title,
+        name: "sqnr".into(),
+        title: title.into(),
         svg,
     })
 }
@@ -191,8 +196,8 @@ fn clipping(layers: &[LayerReport]) -> Result<Plot, ReportError> {
     }
     .draw()?;
     Ok(Plot {
-        name: "clipping",
-        title,
+        name: "clipping".into(),
+        title: title.into(),
         svg,
     })
 }

@@ -11,43 +11,67 @@ const FONT: f64 = 12.0;
 pub(super) const LINE: i32 = 17;
 const HEIGHT: u32 = 420;
 const TOP: u32 = 42;
+/// A line of notes, px.
+const NOTE: u32 = 17;
 /// Axis below the picture with its title, px.
 const BOTTOM: u32 = 52;
 /// Half the length of an error bar's ends, px.
 const CAP: i32 = 4;
 
 /// A point.
-pub(super) struct Dot<'a> {
-    pub(super) name: &'a str,
-    pub(super) x: Spread,
-    pub(super) y: Spread,
+pub(crate) struct Dot<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) x: Spread,
+    pub(crate) y: Spread,
 }
 
 /// The plot before it is drawn.
-pub(super) struct Scatter<'a> {
-    pub(super) title: &'a str,
-    pub(super) x_axis: &'a str,
-    pub(super) y_axis: &'a str,
-    pub(super) dots: Vec<Dot<'a>>,
+pub(crate) struct Scatter<'a> {
+    pub(crate) title: &'a str,
+    /// Lines below the title.
+    pub(crate) notes: &'a [String],
+    pub(crate) x_axis: &'a str,
+    pub(crate) y_axis: &'a str,
+    pub(crate) dots: Vec<Dot<'a>>,
+    /// Points without a name.
+    pub(crate) others: Vec<(f64, f64)>,
+    /// A line in steps through these, from left to right.
+    pub(crate) path: Vec<(f64, f64)>,
 }
 
 impl Scatter<'_> {
-    pub(super) fn draw(&self) -> Result<String, ReportError> {
+    pub(crate) fn draw(&self) -> Result<String, ReportError> {
         let names = self.dots.iter().map(|d| text_width_px(d.name, FONT));
         let right = names.max().unwrap_or(0) + 44;
+        let top = TOP + self.notes.len() as u32 * NOTE;
         // Room for all names.
-        let height = HEIGHT.max(TOP + BOTTOM + (self.dots.len() as i32 * LINE) as u32);
+        let height = (HEIGHT - TOP + top).max(top + BOTTOM + (self.dots.len() as i32 * LINE) as u32);
         let mut svg = String::new();
         {
             let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
             root.fill(&PAPER)?;
             root.draw_text(self.title, &title_style(), (12, 8))?;
+            for (i, note) in self.notes.iter().enumerate() {
+                let at = (12, (30 + NOTE / 2 + i as u32 * NOTE) as i32);
+                root.draw_text(note, &text_style(FONT, HPos::Left, VPos::Center), at)?;
+            }
+            let exact = |mean: f64| Spread { mean, std: 0.0 };
             let (xs, ys) = (
-                range(self.dots.iter().map(|d| d.x)),
-                range(self.dots.iter().map(|d| d.y)),
+                range(
+                    self.dots
+                        .iter()
+                        .map(|d| d.x)
+                        .chain(self.others.iter().map(|p| exact(p.0))),
+                ),
+                range(
+                    self.dots
+                        .iter()
+                        .map(|d| d.y)
+                        .chain(self.others.iter().map(|p| exact(p.1))),
+                ),
             );
             let mut chart = ChartBuilder::on(&root)
-                .margin_top(TOP)
+                .margin_top(top)
                 .margin_right(right)
                 .margin_bottom(10)
                 .set_label_area_size(LabelAreaPosition::Left, 68)
@@ -70,7 +94,12 @@ impl Scatter<'_> {
             let at = |x: f64, y: f64| chart.backend_coord(&(x, y));
             let places: Vec<(i32, i32)> = self.dots.iter().map(|d| at(d.x.mean, d.y.mean)).collect();
             let edge = at(xs.end, 0.0).0;
-            let rows = spread_rows(&places, TOP as i32 + LINE / 2, (height - BOTTOM) as i32 - LINE / 2);
+            let rows = spread_rows(&places, top as i32 + LINE / 2, (height - BOTTOM) as i32 - LINE / 2);
+            for &(x, y) in &self.others {
+                root.draw(&Circle::new(at(x, y), 2, PALETTE[7].filled()))?;
+            }
+            let steps = self.path.windows(2).flat_map(|w| [w[0], (w[1].0, w[0].1), w[1]]);
+            root.draw(&PathElement::new(steps.map(|(x, y)| at(x, y)).collect::<Vec<_>>(), INK))?;
             for ((dot, &(x, y)), &row) in self.dots.iter().zip(&places).zip(&rows) {
                 let leader = [(x, y), (edge + 4, row), (edge + 14, row)];
                 root.draw(&PathElement::new(leader, GRID))?;

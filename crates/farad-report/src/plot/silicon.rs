@@ -97,8 +97,8 @@ pub(crate) fn silicon(silicon: &Silicon) -> Result<Plot, ReportError> {
         root.present()?;
     }
     Ok(Plot {
-        name: "silicon",
-        title: TITLE,
+        name: "silicon".into(),
+        title: TITLE.into(),
         svg,
     })
 }
@@ -155,8 +155,8 @@ pub(crate) fn silicon_energy(silicon: &Silicon) -> Result<Plot, ReportError> {
     }
     .draw()?;
     Ok(Plot {
-        name: "silicon-energy",
-        title,
+        name: "silicon-energy".into(),
+        title: title.to_owned().into(),
         svg,
     })
 }

@@ -26,7 +26,7 @@ impl Training {
             color: PALETTE[color],
             points: placed.iter().filter_map(|p| Some((p.x, of(p)?))).collect(),
         };
-        let mut draw = |name, title, y_axis: &str, y_range, mut curves: Vec<Curve>| {
+        let mut draw = |name: &'static str, title: &'static str, y_axis: &str, y_range, mut curves: Vec<Curve>| {
             curves.retain(|c| !c.points.is_empty());
             if curves.is_empty() {
                 return Ok(());
@@ -40,7 +40,11 @@ impl Training {
                 ..Chart::new(title, "epochs", y_axis, layers)
             }
             .draw()?;
-            plots.push(Plot { name, title, svg });
+            plots.push(Plot {
+                name: name.into(),
+                title: title.into(),
+                svg,
+            });
             Ok::<_, ReportError>(())
         };
         let loss = curve("loss", 0, &|p| Some(p).filter(trained).map(|p| p.row.loss));
@@ -116,8 +120,8 @@ impl Training {
         }
         .draw()?;
         Ok(Plot {
-            name: "widths",
-            title,
+            name: "widths".into(),
+            title: title.into(),
             svg,
         })
     }
@@ -140,8 +144,8 @@ impl Training {
         }
         .draw()?;
         Ok(Some(Plot {
-            name: "log-alpha",
-            title,
+            name: "log-alpha".into(),
+            title: title.into(),
             svg,
         }))
     }

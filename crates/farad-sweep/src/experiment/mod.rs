@@ -1,6 +1,7 @@
 //! An experiment's text as axes, conditions and metrics; places are kept, so that every later complaint can point.
 
 mod axis;
+mod plots;
 mod point;
 mod reader;
 
@@ -10,6 +11,7 @@ use crate::plan::{Plan, Selection};
 use crate::value::{Parameter, Value};
 use farad_hw::diagnostic::{Diagnostic, Diagnostics, Place, Source};
 use farad_report::metric::{METRICS, Metric, metric_named};
+use farad_report::sweep::PlotRequest;
 use reader::{Entry, Problem, Reader};
 use std::path::{Path, PathBuf};
 
@@ -54,6 +56,10 @@ pub struct Experiment {
     pub metrics: Vec<&'static Metric>,
     /// What is to be high (`true`) or low.
     pub objectives: Vec<(&'static Metric, bool)>,
+    /// Plots that are asked for.
+    pub plots: Vec<PlotRequest>,
+    /// Whether the plots that follow from the axes are made.
+    pub automatic_plots: bool,
     pub(crate) base: Vec<Given>,
     pub(crate) source: Source,
 }
@@ -104,6 +110,8 @@ impl Experiment {
             constraints: Vec::new(),
             metrics: DEFAULT_METRICS.iter().filter_map(|name| metric_named(name)).collect(),
             objectives: Vec::new(),
+            plots: Vec::new(),
+            automatic_plots: true,
             base: Vec::new(),
             source: source.clone(),
         };
@@ -150,7 +158,7 @@ impl Experiment {
     }
 
     fn read(&mut self, entries: Vec<Entry<'_>>, reader: &mut Reader) {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 12] = [
             "name",
             "description",
             "base",
@@ -161,8 +169,10 @@ impl Experiment {
             "metrics",
             "maximize",
             "minimize",
+            "report",
+            "plot",
         ];
-        let mut conditions = Vec::new();
+        let (mut conditions, mut plots) = (Vec::new(), Vec::new());
         for entry in entries {
             match entry.key.as_str() {
                 "name" => self.name = reader.name(&entry).unwrap_or_default(),
@@ -180,10 +190,13 @@ impl Experiment {
                     let metrics = read_metrics(&entry, reader);
                     self.objectives.extend(metrics.into_iter().map(|m| (m, up)));
                 }
+                "report" => self.automatic_plots = reader.report(&entry),
+                "plot" => plots = reader.plots(&entry),
                 _ => reader.unknown(&entry.key, "key", &entry.key_at, KEYS.into_iter()),
             }
         }
         self.check_twice(reader);
+        self.ask(plots, reader);
         for (text, at) in conditions {
             if let Some(condition) = self.constraint(&text, &at, reader) {
                 self.constraints.push(condition);

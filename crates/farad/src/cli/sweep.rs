@@ -4,6 +4,9 @@ use clap::{ArgGroup, Args, Subcommand};
 use farad_sweep::{Condition, Numbers};
 use std::path::PathBuf;
 
+/// Pages of points, about 100 kB each.
+pub(crate) const DEFAULT_PAGES: usize = 200;
+
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -40,7 +43,9 @@ pub(crate) enum SweepCommand {
     Plan(SweepPlanArgs),
     /// Run some points into a shard; what jobs of a cluster do.
     RunPoint(SweepRunPointArgs),
-    /// Write results as CSV or JSON, or a sweep as jobs of a cluster.
+    /// Write a page of plots and a table, and the plots as files, of the results that there are.
+    Report(SweepReportArgs),
+    /// Write results as CSV, JSON or Parquet, or a sweep as jobs of a cluster.
     Export(SweepExportArgs),
     /// Take shards, and other stores, into a store.
     Merge(SweepMergeArgs),
@@ -71,6 +76,9 @@ pub(crate) struct SweepRunArgs {
     /// Threads of each point.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: u16,
+    /// Write the report at the end, as `farad sweep report` does.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) report: bool,
     /// Print the points and whether they are done, and run none.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -113,11 +121,29 @@ pub(crate) struct SweepRunPointArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Plots follow from the axes: the first numeric one is x, the next one makes lines, others make panels. [[plot]] in the experiment asks for more;
+see experiments/README.md.
+
+Examples:
+  farad sweep report experiments/adc-noise.toml
+  farad sweep report experiment.toml --filter 'adc.bits >= 6' --pages 1000")]
+pub(crate) struct SweepReportArgs {
+    /// Experiment: a TOML file.
+    pub(crate) experiment: PathBuf,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    /// Points that get a page of their own, those of the Pareto front first.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PAGES)]
+    pub(crate) pages: usize,
+}
+
+#[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("what").required(true).multiple(true).args(["csv", "json", "slurm", "hyperqueue"]),
+    group = ArgGroup::new("what").required(true).multiple(true).args(["csv", "json", "parquet", "slurm", "hyperqueue"]),
     after_help = "\
 Examples:
-  farad sweep export experiment.toml --csv results.csv
+  farad sweep export experiment.toml --csv results.csv --parquet results.parquet
   farad sweep export experiment.toml --slurm /shared/job && sbatch /shared/job/job.sh
   farad sweep export experiment.toml --hyperqueue /shared/job && hq job submit-file /shared/job/job.toml
   farad sweep merge sweep/experiment /shared/job/shards"
@@ -133,11 +159,14 @@ pub(crate) struct SweepExportArgs {
     /// Write the results of the store as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write the results of the store as Parquet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) parquet: Option<PathBuf>,
     /// Write a SLURM job array for the points that have no result, with a folder for its shards.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["csv", "json", "hyperqueue"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["csv", "json", "parquet", "hyperqueue"])]
     pub(crate) slurm: Option<PathBuf>,
     /// Write a HyperQueue job file for the points that have no result, with a folder for its shards.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["csv", "json"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["csv", "json", "parquet"])]
     pub(crate) hyperqueue: Option<PathBuf>,
     /// Length of one job, minutes, as estimated.
     #[arg(

@@ -1,8 +1,9 @@
 //! `farad sweep`
 
 mod cluster;
+mod report;
 
-use crate::cli::{SelectionArgs, SweepArgs, SweepCommand, SweepExportArgs, SweepPlanArgs, SweepRunArgs};
+use crate::cli::{DEFAULT_PAGES, SelectionArgs, SweepArgs, SweepCommand, SweepExportArgs, SweepPlanArgs, SweepRunArgs};
 use crate::failure::{Failure, Status};
 use crate::terminal::Terminal;
 use crate::{interrupt, progress};
@@ -20,6 +21,7 @@ const SHOWN_ROWS: usize = 40;
 pub(crate) fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Status, Failure> {
     match &args.command {
         Some(SweepCommand::Plan(args)) => plan(args, terminal),
+        Some(SweepCommand::Report(args)) => report::run(args, terminal),
         Some(SweepCommand::RunPoint(args)) => cluster::run_point(args, terminal),
         Some(SweepCommand::Export(args)) => export(args, terminal),
         Some(SweepCommand::Merge(args)) => cluster::merge(args, terminal),
@@ -194,11 +196,14 @@ fn sweep(args: &SweepRunArgs, terminal: &Terminal) -> Result<Status, Failure> {
     });
     bar.finish_and_clear();
     let summary = summary.map_err(|e| Failure::Other(e.into()))?;
-    write_results(&plan, &store, &folder, terminal)?;
+    let results = write_results(&plan, &store, &folder, terminal)?;
+    if args.report && !results.rows.is_empty() {
+        report::write(&plan, &store, &results, &folder, DEFAULT_PAGES, terminal)?;
+    }
     Ok(ending(&summary, terminal))
 }
 
-fn write_results(plan: &Plan, store: &Store, folder: &Path, terminal: &Terminal) -> Result<(), Failure> {
+fn write_results(plan: &Plan, store: &Store, folder: &Path, terminal: &Terminal) -> Result<Results, Failure> {
     let results = plan.results(store)?;
     let path = folder.join("results.csv");
     let csv = results.csv().map_err(|e| Failure::Other(e.into()))?;
@@ -213,7 +218,7 @@ fn write_results(plan: &Plan, store: &Store, folder: &Path, terminal: &Terminal)
             path.display()
         ));
     }
-    Ok(())
+    Ok(results)
 }
 
 fn table(plan: &Plan, results: &Results) -> TextTable {
@@ -242,6 +247,9 @@ fn export(args: &SweepExportArgs, terminal: &Terminal) -> Result<Status, Failure
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&results.json()).map_err(|e| Failure::Other(e.into()))?;
         write(path, text + "\n")?;
+    }
+    if let Some(path) = &args.parquet {
+        write(path, results.parquet())?;
     }
     terminal.note(&format!(
         "{} of {} points have a result",
