@@ -311,7 +311,7 @@ fpgm     0 of 2             -               -        -         -       -        
     fn the_plots_name_what_was_measured() {
         let plots = comparison().plots().unwrap();
         assert_eq!(
-            plots.iter().map(|p| p.name).collect::<Vec<_>>(),
+            plots.iter().map(|p| p.name.as_ref()).collect::<Vec<_>>(),
             ["accuracy-energy", "accuracy-macs"]
         );
         for plot in plots {

@@ -71,4 +71,38 @@
     filter();
   });
   filter();
+
+  // A figure as a file. Its own colours are dark on white; the page's style sheet, which changes them, stays behind.
+  const save = (blob, name) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+  };
+  const SCALE = 2;
+  for (const figure of document.querySelectorAll("figure[id]")) {
+    const svg = figure.querySelector("svg");
+    const blob = () => new Blob([new XMLSerializer().serializeToString(svg)], { type: "image/svg+xml" });
+    const asPng = () => {
+      const image = new Image();
+      image.onload = () => {
+        const canvas = document.createElement("canvas");
+        canvas.width = SCALE * image.naturalWidth;
+        canvas.height = SCALE * image.naturalHeight;
+        canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+        canvas.toBlob((png) => save(png, `${figure.id}.png`));
+      };
+      image.src = URL.createObjectURL(blob());
+    };
+    const bar = document.createElement("p");
+    bar.className = "save";
+    for (const [text, act] of [["SVG", () => save(blob(), `${figure.id}.svg`)], ["PNG", asPng]]) {
+      const button = document.createElement("button");
+      button.textContent = text;
+      button.setAttribute("aria-label", `save this plot as ${text}`);
+      button.addEventListener("click", act);
+      bar.append(button);
+    }
+    figure.append(bar);
+  }
 })();

@@ -1,6 +1,5 @@
 //! Parallel coordinates: a line for each point, through its value on every axis and its metrics.
 
-use super::lines::about;
 use super::{Column, Sweep};
 use crate::html::page::{escape, push};
 use crate::plot::grid::viridis;
@@ -99,6 +98,10 @@ pub(super) fn draw(sweep: &Sweep) -> Option<Plot> {
 impl Axis {
     fn new((x, column): (f64, &Column)) -> Self {
         let distinct = column.distinct();
+        let name = match column.title.rsplit_once(" (") {
+            Some((_, unit)) => format!("{} ({unit}", column.name),
+            None => column.name.clone(),
+        };
         let numbers: Vec<f64> = distinct.iter().filter_map(|cell| cell.number).collect();
         let is_numeric = distinct.iter().any(|cell| cell.number.is_some());
         // An axis of few values has them evenly apart, so that each is seen.
@@ -111,7 +114,7 @@ impl Axis {
                     .map(|i| i as f64 / last)
             };
             return Self {
-                name: column.name.clone(),
+                name,
                 x,
                 places: column.cells.iter().map(|cell| place(&cell.text)).collect(),
                 ticks: (0..)
@@ -127,7 +130,7 @@ impl Axis {
         let place = |x: f64| (x - low) / (high - low).max(f64::MIN_POSITIVE);
         let ticks = (0..=4).map(|k| f64::from(k) / 4.0);
         Self {
-            name: about(column),
+            name,
             x,
             places: column.cells.iter().map(|cell| cell.number.map(place)).collect(),
             ticks: ticks

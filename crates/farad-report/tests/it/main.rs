@@ -1,6 +1,7 @@
 //! A report in each of its forms.
 
 mod fixture;
+mod sweep;
 
 use farad_report::report::SCHEMA;
 use farad_report::text::Look;

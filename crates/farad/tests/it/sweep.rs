@@ -47,6 +47,34 @@ fn a_sweep_goes_from_text_to_table_and_csv() {
 }
 
 #[test]
+fn a_report_has_a_page_plots_and_points() {
+    let bench = Bench::new();
+    bench.write(
+        "small.toml",
+        EXPERIMENT.to_owned() + "[[plot]]\nx = 'adc.bits'\ny = 'top5'\n",
+    );
+    bench.refuses_in_one_line(&["sweep", "report", "small.toml"], "sweep.sqlite");
+    bench.stdout(&["sweep", "small.toml", "--filter", "chips == 1", "--report"]);
+    let page = |folder: &str| fs::read_to_string(bench.path(folder).join("report.html")).unwrap();
+    let first = page("sweep/small");
+    assert!(
+        first.contains("id=\"top5-adc_bits\"") && first.contains("<tbody>\n<tr data-point=\"0\""),
+        "{first}"
+    );
+    assert_eq!(first.matches("href=\"points/").count(), 2);
+    bench.stdout(&["sweep", "report", "small.toml", "--pages", "1"]);
+    let second = page("sweep/small");
+    assert!(second.contains("2 of 4 points have no result yet."));
+    assert_eq!(second.matches("href=\"points/").count(), 1);
+    let plot = bench.path("sweep/small/plots/top5-adc_bits.svg");
+    assert!(fs::read_to_string(plot).unwrap().starts_with("<svg"));
+
+    bench.stdout(&["sweep", "export", "small.toml", "--parquet", "small.parquet"]);
+    let bytes = fs::read(bench.path("small.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+}
+
+#[test]
 fn wrong_experiments_leave_nothing_behind() {
     let bench = Bench::new();
     bench.refuses(&["sweep"], "Usage: farad sweep");
