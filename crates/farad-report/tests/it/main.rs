@@ -139,7 +139,7 @@ fn the_page_needs_nothing_else() {
 fn every_layer_is_named_in_every_layer_plot() {
     let report = fixture::report(20, 24);
     let plots = report.plots().unwrap();
-    let names: BTreeSet<&str> = plots.iter().map(|p| p.name).collect();
+    let names: BTreeSet<&str> = plots.iter().map(|p| p.name.as_ref()).collect();
     assert_eq!(
         names,
         BTreeSet::from(["accuracy", "clipping", "codes", "energy", "sqnr", "utilization"])
