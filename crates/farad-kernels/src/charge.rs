@@ -106,7 +106,7 @@ impl Tables {
             let mut members = [[0; 16]; FOUR];
             let mut i = 0;
             while i < 16 * FOUR {
-                members[i / 16][i % 16] = -((i % 16 >> (i / 16) & 1) as i16);
+                members[i / 16][i % 16] = -(((i % 16) >> (i / 16) & 1) as i16);
                 i += 1;
             }
             members

@@ -9,7 +9,7 @@ const ONES: [[u8; 16]; 16] = {
     let mut ones = [[0; 16]; 16];
     let mut i = 0;
     while i < 256 {
-        ones[i / 16][i % 16] = (i / 16 & i % 16).count_ones() as u8;
+        ones[i / 16][i % 16] = ((i / 16) & (i % 16)).count_ones() as u8;
         i += 1;
     }
     ones
@@ -59,7 +59,7 @@ unsafe fn add(low: __m256i, high: __m256i, weight: i32, out: &mut Lanes<i32>) {
             _mm256_store_si256(
                 to,
                 _mm256_add_epi32(_mm256_load_si256(to), _mm256_madd_epi16(parts, weights)),
-            )
+            );
         };
     }
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 pub enum Isa {
     /// Portable Rust.
     Scalar,
-    /// The same portable Rust, compiled for AVX2, BMI and POPCNT (x86-64-v3).
+    /// AVX2, BMI and POPCNT (x86-64-v3): vector code for conversions and products, portable Rust compiled for it elsewhere.
     Avx2,
     /// AVX-512 F, BW, DQ, VL, VBMI, VNNI, VPOPCNTDQ, BITALG and GFNI (Ice Lake, Zen 4 and later).
     Avx512,

@@ -4,13 +4,13 @@
 //! conversion slot at a time. Because a whole pass is about one physical column or merged output, everything static about it (the
 //! cells' charges, its ADC's thresholds) sits in a few registers, and arbitrary static errors cost nothing extra:
 //!
-//! * charges of uniform cells are popcounts; any other linear column is a sum of 32-entry lookups, five rows at a time
-//!   ([`charge`]);
+//! * charges of uniform cells are counts of ones; any other linear column is a sum of lookups, of four or five rows at a time: what a
+//!   register's shuffle holds ([`charge`]);
 //! * the ADC is a bucket table, one bucket per LSB ([`adc::AdcTable`]), and noise is one 16-bit Philox draw per conversion through a
 //!   piecewise-linear quantile.
 //!
-//! The scalar modules are the truth and run anywhere; [`Isa`] picks the AVX-512 ones where the CPU has them. Both give equal bits, which
-//! the tests of this crate and of `farad-sim` assert. Training is apart: the floating-point kernels of [`dense`] round as each
+//! The scalar modules are the truth and run anywhere; [`Isa`] picks the AVX2 or AVX-512 ones where the CPU has them. All give equal bits,
+//! which the tests of this crate and of `farad-sim` assert. Training is apart: the floating-point kernels of [`dense`] round as each
 //! instruction set does.
 #![allow(unsafe_code)]
 

@@ -6,7 +6,7 @@
 //! * [`Layout::Planes`]: `[block][plane][word]`, 32 rows to the word, for popcounts;
 //! * [`Layout::Fives`]: `[block][group][plane pair]`, 16-bit lanes `(position, plane 2w), (position, plane 2w + 1)` that hold the bits of
 //!   five rows, for vector lookups;
-//! * [`Layout::Fours`]: `[block][group]` bytes that hold the bits of four rows, in the order of [`Fours`], for vector lookups among sixteen;
+//! * [`Layout::Fours`]: `[block][group]` bytes that hold the bits of four rows, in the order of [`Fours`], for vector lookups of sixteen entries;
 //! * [`Layout::Eights`]: `[block][group][plane][position]` bytes that hold the bits of eight rows, for portable lookups.
 
 use crate::{Isa, LANES, Lanes, Words};
@@ -14,7 +14,7 @@ use crate::{Isa, LANES, Lanes, Words};
 /// Rows whose bits index one vector lookup.
 pub const FIVE: usize = 5;
 
-/// Rows whose bits index a lookup among sixteen.
+/// Rows whose bits index a vector lookup of sixteen entries.
 pub const FOUR: usize = 4;
 
 /// Bits of four rows: four vectors of 32 bytes, one for each pair of planes.
@@ -27,12 +27,18 @@ impl Fours {
     /// on its own.
     #[inline]
     pub(crate) fn at(plane: usize, lane: usize) -> usize {
-        let word = match lane {
-            4..8 => lane + 4,
-            8..12 => lane - 4,
-            _ => lane,
-        };
-        plane / 2 * 32 + word * 2 + plane % 2
+        // The exchange is its own inverse.
+        plane / 2 * 32 + Self::lane(lane) * 2 + plane % 2
+    }
+
+    /// The lane of a word of each vector.
+    #[inline]
+    fn lane(word: usize) -> usize {
+        match word {
+            4..8 => word + 4,
+            8..12 => word - 4,
+            _ => word,
+        }
     }
 }
 
@@ -151,7 +157,7 @@ impl Packed {
         );
         match self.layout {
             Layout::Planes => self.push_planes(rows, stride),
-            Layout::Fours => self.push_fours(rows, stride),
+            Layout::Fours => self.push_fours(isa, rows, stride),
             Layout::Eights => self.push_eights(rows, stride),
             Layout::Fives => self.push_fives(isa, rows, stride),
         }
@@ -193,10 +199,17 @@ impl Packed {
         }
     }
 
-    fn push_fours(&mut self, rows: &[u8], stride: usize) {
+    fn push_fours(&mut self, isa: Isa, rows: &[u8], stride: usize) {
         let groups = self.groups();
         let at = self.fours.len();
         self.fours.resize(at + groups, Fours([0; 128]));
+        #[cfg(target_arch = "x86_64")]
+        if isa != Isa::Scalar {
+            // SAFETY: the features were detected.
+            unsafe { avx2::fours(rows, stride, &mut self.fours[at..]) };
+            return;
+        }
+        let _ = isa;
         for lane in 0..LANES {
             let bytes = &rows[lane * stride..][..self.rows.next_multiple_of(8)];
             for (groups, chunk) in self.fours[at..].chunks_mut(2).zip(bytes.chunks_exact(8)) {
@@ -253,6 +266,9 @@ pub fn transpose8(mut x: u64) -> u64 {
     x ^ t ^ (t << 28)
 }
 
+#[cfg(target_arch = "x86_64")]
+#[path = "pack_avx2.rs"]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use super::{FIVE, LANES};
