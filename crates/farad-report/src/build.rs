@@ -221,6 +221,7 @@ fn accuracy(outcome: &RunOutcome, chips_requested: u32) -> Accuracy {
         mean: mean(&top1),
         std: sample_std(&top1),
         p05: percentile(&top1, 0.05),
+        by_image: ByImage::new(&outcome.verdicts),
     }
 }
 

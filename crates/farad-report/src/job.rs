@@ -6,7 +6,7 @@ use crate::host;
 use crate::report::Report;
 use farad_hw::MacroSpec;
 use farad_map::{LayerSchedule, MapError, Mapping};
-use farad_sim::{RunConfig, Workload};
+use farad_sim::{Looks, RunConfig, Workload};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -74,9 +74,23 @@ impl<'a> Job<'a> {
         progress: &(dyn Fn(u64, u64) + Sync),
         stop: &AtomicBool,
     ) -> Result<Report, ReportError> {
+        self.run_until(config, &Looks::default(), progress, stop)
+    }
+
+    /// As [`run`](Self::run), but the run may end at a look; then the report is that of a run over the images up to there.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_until(
+        &self,
+        config: &RunConfig,
+        looks: &Looks<'_>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        stop: &AtomicBool,
+    ) -> Result<Report, ReportError> {
         let JobInputs { workload, spec, .. } = self.inputs;
         let started = Instant::now();
-        let outcome = farad_sim::run(workload, spec, &self.mapping, config, progress, stop)?;
+        let outcome = farad_sim::run_until(workload, spec, &self.mapping, config, looks, progress, stop)?;
         let wall_s = started.elapsed().as_secs_f64();
         if outcome.images == 0 {
             return Err(ReportError::Interrupted);

@@ -23,6 +23,14 @@ impl PartialEq for Metric {
     }
 }
 
+impl Metric {
+    /// Whether it is counted over images, so that few of them know it badly. Costs are nearly the same for any images.
+    #[must_use]
+    pub fn counts_images(&self) -> bool {
+        self.name.starts_with("top1") || self.name.starts_with("top5")
+    }
+}
+
 /// All metrics.
 pub const METRICS: &[Metric] = &[
     share("top1", "top-1 accuracy, mean over chips", |r| r.accuracy.top1),

@@ -1,5 +1,6 @@
 //! The shape of `report.json`. Fields may be added freely; renaming one raises [`SCHEMA`].
 
+use farad_sim::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -105,6 +106,18 @@ pub struct Accuracy {
     pub std: f64,
     /// 5th percentile of the chips' top-1, linearly interpolated.
     pub p05: f64,
+    /// Which images they were.
+    #[serde(default)]
+    pub by_image: ByImage,
+}
+
+/// Who was right on each image, in the order of the dataset: numbers in one text, separated by spaces.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ByImage {
+    /// Chips with the right label first.
+    pub chips: String,
+    /// 1 where exact arithmetic has the right label first, else 0.
+    pub digital: String,
 }
 
 /// One chip's accuracy.
@@ -246,6 +259,34 @@ pub struct ComponentEnergy {
     pub weight_load: f64,
     /// Leakage.
     pub leakage: f64,
+}
+
+impl ByImage {
+    pub(crate) fn new(verdicts: &[Verdict]) -> Self {
+        let text = |of: fn(&Verdict) -> u32| {
+            let numbers: Vec<String> = verdicts.iter().map(|verdict| of(verdict).to_string()).collect();
+            numbers.join(" ")
+        };
+        Self {
+            chips: text(|verdict| verdict.chips),
+            digital: text(|verdict| verdict.digital.into()),
+        }
+    }
+
+    /// One per image; none if the report is from before they were kept.
+    #[must_use]
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        let chips = self.chips.split_ascii_whitespace();
+        let pairs = chips.zip(self.digital.split_ascii_whitespace());
+        pairs
+            .filter_map(|(chips, digital)| {
+                Some(Verdict {
+                    digital: digital == "1",
+                    chips: chips.parse().ok()?,
+                })
+            })
+            .collect()
+    }
 }
 
 impl MacroInfo {

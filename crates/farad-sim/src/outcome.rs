@@ -42,6 +42,15 @@ impl LayerOutcome {
     }
 }
 
+/// Who classified one picture correctly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verdict {
+    /// Whether exact arithmetic did.
+    pub digital: bool,
+    /// Number of chips that did.
+    pub chips: u32,
+}
+
 /// A run: the exact digital result and every chip's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunOutcome {
@@ -55,6 +64,8 @@ pub struct RunOutcome {
     pub digital_top5: u64,
     /// One entry per chip.
     pub chips: Vec<ChipOutcome>,
+    /// One entry per picture that was run, in their order.
+    pub verdicts: Vec<Verdict>,
     /// Threads used.
     pub threads: usize,
     /// Instruction set of the kernels: `scalar`, `avx2` or `avx512`.

@@ -3,9 +3,9 @@
 use crate::SimError;
 use crate::calibrate::charge_statistics;
 use crate::digital::DigitalNetwork;
-use crate::outcome::{ChipOutcome, LayerOutcome, RunOutcome};
+use crate::outcome::{ChipOutcome, LayerOutcome, RunOutcome, Verdict};
 use crate::simulator::{Chip, EngineKind, Probes, Session, Simulator};
-use crate::workload::{Workload, accuracy};
+use crate::workload::{Workload, ranks};
 use farad_hw::MacroSpec;
 use farad_map::Mapping;
 use farad_net::{Activations, MacEngine, MacLayer};
@@ -52,12 +52,47 @@ pub fn run(
     progress: &(dyn Fn(u64, u64) + Sync),
     stop: &AtomicBool,
 ) -> Result<RunOutcome, SimError> {
+    run_until(workload, spec, mapping, config, &Looks::default(), progress, stop)
+}
+
+/// Numbers of pictures after which a run asks whether they are enough.
+#[derive(Clone, Copy)]
+pub struct Looks<'a> {
+    /// Ascending; the last look is at the run's end, and is not asked about.
+    pub at: &'a [usize],
+    /// Asked with the pictures so far.
+    pub enough: &'a (dyn Fn(&[Verdict]) -> bool + Sync),
+}
+
+impl Default for Looks<'_> {
+    /// Never.
+    fn default() -> Self {
+        Self {
+            at: &[],
+            enough: &|_| false,
+        }
+    }
+}
+
+/// As [`run`], but it may end at a look: then its outcome is that of a run over the pictures up to there.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_until(
+    workload: &Workload<'_>,
+    spec: &MacroSpec,
+    mapping: &Mapping,
+    config: &RunConfig,
+    looks: &Looks<'_>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    stop: &AtomicBool,
+) -> Result<RunOutcome, SimError> {
     check(mapping)?;
     if config.images == 0 {
         return Err(SimError::NoImages);
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build()?;
-    pool.install(|| Run::new(workload, spec, mapping, config)?.go(progress, stop))
+    pool.install(|| Run::new(workload, spec, mapping, config)?.go(looks, progress, stop))
 }
 
 /// That the network fits the noise keys.
@@ -93,6 +128,8 @@ struct Tally {
     images: u64,
     top1: u64,
     top5: u64,
+    /// Of each picture: whether its label leads.
+    right: Vec<bool>,
     probes: Probes,
     /// Sums of squares of exact accumulators and of errors, as integers: they must not depend on the order of batches.
     squares: Vec<(i128, i128)>,
@@ -119,16 +156,70 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn go(&self, progress: &(dyn Fn(u64, u64) + Sync), stop: &AtomicBool) -> Result<RunOutcome, SimError> {
-        let count = self.count;
+    /// Look by look: all chips run the pictures up to the next look, then `looks` is asked.
+    fn go(
+        &self,
+        looks: &Looks<'_>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        stop: &AtomicBool,
+    ) -> Result<RunOutcome, SimError> {
+        let total = self.count as u64 * u64::from(self.config.chips);
+        let before = AtomicU64::new(0);
+        let progress = |images| progress(before.fetch_add(images, Ordering::Relaxed) + images, total);
+        let mut batches: Vec<Range<usize>> = Vec::new();
+        let mut chips: Vec<Vec<Tally>> = Vec::new();
+        let mut verdicts = Vec::new();
+        let mut count = 0;
+        let ends = looks.at.iter().copied().filter(|end| *end < self.count);
+        for end in ends.chain([self.count]) {
+            let (ran, tallies) = self.stage(count..end, &progress, stop)?;
+            let whole =
+                ran.iter().map(Range::len).sum::<usize>() == end - count && tallies.len() == self.config.chips as usize;
+            if count > 0 && !whole {
+                // Stopped: the run ends at the look before.
+                break;
+            }
+            verdicts.extend(self.verdicts(&ran, &tallies)?);
+            batches.extend(ran);
+            chips.resize_with(chips.len().max(tallies.len()), Vec::new);
+            for (chip, tallies) in chips.iter_mut().zip(tallies) {
+                chip.extend(tallies);
+            }
+            count = end;
+            if !whole || (looks.enough)(&verdicts) {
+                break;
+            }
+        }
+        let (digital_top1, digital_top5) = self.workload.digital_accuracy(&batches)?;
+        let chips = chips.iter().enumerate();
+        Ok(RunOutcome {
+            images: batches.iter().map(|range| range.len() as u64).sum(),
+            images_requested: count as u64,
+            digital_top1,
+            digital_top5,
+            chips: chips
+                .map(|(number, tallies)| self.chip_outcome(number as u32, tallies))
+                .collect(),
+            verdicts,
+            threads: rayon::current_num_threads(),
+            isa: self.config.engine.isa().name(),
+        })
+    }
+
+    /// Batches of `range` that all chips ran, and what each chip counted on them.
+    fn stage(
+        &self,
+        range: Range<usize>,
+        progress: &(dyn Fn(u64) + Sync),
+        stop: &AtomicBool,
+    ) -> Result<(Vec<Range<usize>>, Vec<Vec<Tally>>), SimError> {
         // Small enough that every thread has work; results do not depend on it.
-        let size = count.div_ceil(rayon::current_num_threads()).clamp(1, BATCH);
-        let mut batches: Vec<Range<usize>> = (0..count)
+        let size = range.len().div_ceil(rayon::current_num_threads()).clamp(1, BATCH);
+        let mut batches: Vec<Range<usize>> = range
+            .clone()
             .step_by(size)
-            .map(|start| start..(start + size).min(count))
+            .map(|start| start..(start + size).min(range.end))
             .collect();
-        let total = count as u64 * u64::from(self.config.chips);
-        let done = AtomicU64::new(0);
         let mut chips = Vec::new();
         for number in 0..self.config.chips {
             let chip = self.simulator.chip(self.config.engine, number);
@@ -137,7 +228,7 @@ impl<'a> Run<'a> {
                     return Ok(None);
                 }
                 let tally = self.batch(&chip, range)?;
-                progress(done.fetch_add(tally.images, Ordering::Relaxed) + tally.images, total);
+                progress(range.len() as u64);
                 Ok::<_, SimError>(Some(tally))
             };
             let tallies: Vec<Option<Tally>> = batches
@@ -156,21 +247,28 @@ impl<'a> Run<'a> {
                 .filter(|(_, tally)| tally.is_some())
                 .map(|(range, _)| range)
                 .collect();
-            chips.push(self.chip_outcome(number, &tallies.into_iter().flatten().collect::<Vec<_>>()));
+            chips.push(tallies.into_iter().flatten().collect());
             if !complete {
                 break;
             }
         }
-        let (digital_top1, digital_top5) = self.workload.digital_accuracy(&batches)?;
-        Ok(RunOutcome {
-            images: batches.iter().map(|range| range.len() as u64).sum(),
-            images_requested: count as u64,
-            digital_top1,
-            digital_top5,
-            chips,
-            threads: rayon::current_num_threads(),
-            isa: self.config.engine.isa().name(),
-        })
+        Ok((batches, chips))
+    }
+
+    /// One per picture of `batches`, in their order.
+    fn verdicts(&self, batches: &[Range<usize>], chips: &[Vec<Tally>]) -> Result<Vec<Verdict>, SimError> {
+        let digital = self.workload.digital_top1(batches)?;
+        let mut verdicts: Vec<Verdict> = digital
+            .into_iter()
+            .map(|digital| Verdict { digital, chips: 0 })
+            .collect();
+        for tallies in chips {
+            let right = tallies.iter().flat_map(|tally| &tally.right);
+            for (verdict, right) in verdicts.iter_mut().zip(right) {
+                verdict.chips += u32::from(*right);
+            }
+        }
+        Ok(verdicts)
     }
 
     fn batch(&self, chip: &Chip<'_>, range: &Range<usize>) -> Result<Tally, SimError> {
@@ -182,11 +280,13 @@ impl<'a> Run<'a> {
             squares: vec![(0, 0); layers],
         };
         let logits = self.workload.network.run(&input, &ids, &mut engine)?;
-        let (top1, top5) = accuracy(&logits, &self.workload.images.labels[range.clone()]);
+        let ranks: Vec<usize> = ranks(&logits, &self.workload.images.labels[range.clone()]).collect();
+        let before = |rank| ranks.iter().filter(|r| **r < rank).count() as u64;
         Ok(Tally {
             images: range.len() as u64,
-            top1,
-            top5,
+            top1: before(1),
+            top5: before(5),
+            right: ranks.iter().map(|rank| *rank == 0).collect(),
             probes: engine.session.into_probes(),
             squares: engine.squares,
         })

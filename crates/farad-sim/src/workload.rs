@@ -100,6 +100,15 @@ impl<'a> Workload<'a> {
         }))
     }
 
+    /// Of each picture of these batches, whether its label leads in exact arithmetic.
+    pub(crate) fn digital_top1(&self, batches: &[Range<usize>]) -> Result<Vec<bool>, SimError> {
+        self.digital_accuracy(batches)?;
+        let verdicts = batches.iter().flat_map(|range| &self.verdicts[range.clone()]);
+        Ok(verdicts
+            .map(|verdict| verdict.load(Ordering::Relaxed) == TOP1)
+            .collect())
+    }
+
     fn classify(&self, range: &Range<usize>) -> Result<(), SimError> {
         let verdicts = &self.verdicts[range.clone()];
         if verdicts.iter().all(|v| v.load(Ordering::Relaxed) != UNKNOWN) {
@@ -107,12 +116,11 @@ impl<'a> Workload<'a> {
         }
         let (input, ids) = self.batch(range)?;
         let logits = self.network.run(&input, &ids, &mut DigitalEngine(&self.digital))?;
-        let labels = self.images.labels[range.clone()].chunks_exact(1);
-        let logits = logits.chunks_exact((logits.len() / range.len()).max(1));
-        for ((verdict, logits), label) in verdicts.iter().zip(logits).zip(labels) {
-            let found = match accuracy(logits, label) {
-                (1, _) => TOP1,
-                (_, 1) => TOP5,
+        let ranks = ranks(&logits, &self.images.labels[range.clone()]);
+        for (verdict, rank) in verdicts.iter().zip(ranks) {
+            let found = match rank {
+                0 => TOP1,
+                1..5 => TOP5,
                 _ => MISSED,
             };
             verdict.store(found, Ordering::Relaxed);
@@ -124,18 +132,20 @@ impl<'a> Workload<'a> {
 /// Pictures whose label leads the logits, and whose label is among the first five; equal logits rank by class.
 #[must_use]
 pub fn accuracy(logits: &[f32], labels: &[u16]) -> (u64, u64) {
+    ranks(logits, labels).fold((0, 0), |(top1, top5), rank| {
+        (top1 + u64::from(rank == 0), top5 + u64::from(rank < 5))
+    })
+}
+
+/// Of each picture, the number of classes before its label.
+pub(crate) fn ranks(logits: &[f32], labels: &[u16]) -> impl Iterator<Item = usize> {
     let classes = logits.len() / labels.len().max(1);
-    let mut counts = (0, 0);
-    for (logits, &label) in logits.chunks_exact(classes.max(1)).zip(labels) {
+    logits.chunks_exact(classes.max(1)).zip(labels).map(|(logits, &label)| {
         let label = usize::from(label);
-        let Some(&own) = logits.get(label) else { continue };
-        let ahead = logits
-            .iter()
-            .enumerate()
-            .filter(|&(c, &l)| l > own || (l == own && c < label))
-            .count();
-        counts.0 += u64::from(ahead == 0);
-        counts.1 += u64::from(ahead < 5);
-    }
-    counts
+        let Some(&own) = logits.get(label) else {
+            return usize::MAX;
+        };
+        let ahead = |&(c, &l): &(usize, &f32)| l > own || (l == own && c < label);
+        logits.iter().enumerate().filter(ahead).count()
+    })
 }

@@ -105,6 +105,7 @@ impl Checker {
             networks: self.networks,
             datasets: self.datasets,
             workloads,
+            digests: self.digests.into(),
             macros: self
                 .macros
                 .into_iter()
@@ -160,6 +161,7 @@ impl Checker {
             rows,
             images,
             chips: settings.chips,
+            shortened: false,
             workload,
         })
     }

@@ -5,7 +5,6 @@
 
 use crate::numbers::Numbers;
 use crate::plan::Point;
-use crate::run::images;
 use crate::shard::SHARD_SUFFIX;
 use std::path::PathBuf;
 
@@ -28,14 +27,14 @@ pub struct Chunk {
 /// Cuts `points`, whose work takes `work_s` altogether, into chunks of about `chunk_s`, at least one point in each.
 #[must_use]
 pub fn chunks(points: &[&Point], work_s: f64, chunk_s: f64) -> Vec<Chunk> {
-    let all: u64 = points.iter().map(|point| images(point)).sum();
+    let all: u64 = points.iter().map(|point| point.work()).sum();
     let chunk_s = chunk_s.max(work_s / MOST_TASKS as f64);
     let mut chunks = Vec::new();
     let mut rest = points;
     while !rest.is_empty() {
         let (mut taken, mut seconds) = (0, 0.0);
         while taken < rest.len() && (taken == 0 || seconds < chunk_s) {
-            seconds += work_s * images(rest[taken]) as f64 / all.max(1) as f64;
+            seconds += work_s * rest[taken].work() as f64 / all.max(1) as f64;
             taken += 1;
         }
         chunks.push(Chunk {
@@ -185,6 +184,7 @@ mod tests {
             key: String::new(),
             images,
             chips: 1,
+            shortened: false,
             workload: 0,
         }
     }

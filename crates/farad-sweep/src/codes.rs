@@ -16,7 +16,7 @@ const CODES: &[(&str, &str)] = &[
     (
         "S0101",
         "A name does not exist.\n\nAn experiment has the keys `name`, `description`, `constraints`, `metrics`, `maximize`, `minimize` and the tables \
-         [base], [axes], [[zip]], [sample], [report] and [[plot]]. What can be set or varied is a flag of `farad run` without its dashes (`network`, `macro`, \
+         [base], [axes], [[zip]], [sample], [solve], [report] and [[plot]]. What can be set or varied is a flag of `farad run` without its dashes (`network`, `macro`, \
          `data`, `images`, `chips`, `seed`, `engine`, `pixel_max`, `mean`, `std`) or any key of the macro (`adc.bits`).",
     ),
     (
@@ -35,8 +35,8 @@ const CODES: &[(&str, &str)] = &[
     ),
     (
         "S0106",
-        "A parameter is varied in two places.\n\nOne value would hide the other. Each parameter is under [axes], in one [[zip]], or under \
-         [sample.axes]. (A value under [base] is no such place: an axis replaces it.)",
+        "A parameter is varied in two places.\n\nOne value would hide the other. Each parameter is under [axes], in one [[zip]], under \
+         [sample.axes], or in [solve]. (A value under [base] is no such place: an axis replaces it.)",
     ),
     (
         "S0107",
@@ -63,6 +63,12 @@ const CODES: &[(&str, &str)] = &[
         "A plot cannot be made.\n\nA [[plot]] has `x` and `y`, names of axes or metrics, and `kind`: \"line\" (the default) and \"scatter\" have \
          numbers as `y` and may have `lines`; \"heat\" has a metric as `color`. `facet` makes a panel for each value.",
     ),
+    (
+        "S0112",
+        "A requirement cannot be solved.\n\n[solve] has one axis, under `largest` or `smallest`, whose values go up (names are taken in the \
+         order of the list); a limit to `keep`, `top1 >= 0.9` or `top1_lost <= 0.01`, for which single images are counted; and a `confidence` \
+         (default 0.95).",
+    ),
 ];
 
 #[cfg(test)]
@@ -77,6 +83,7 @@ mod tests {
             include_str!("experiment/axis.rs"),
             include_str!("experiment/reader.rs"),
             include_str!("experiment/plots.rs"),
+            include_str!("experiment/solve.rs"),
         ]
         .concat();
         let codes: Vec<&str> = sources

@@ -1,7 +1,6 @@
 //! How long a sweep will take.
 
 use crate::plan::{Plan, Point, PointError};
-use crate::run::images;
 use crate::store::Store;
 use std::sync::atomic::AtomicBool;
 
@@ -87,6 +86,6 @@ impl Plan {
             let schedule = farad_map::schedule(&spec, layers, &mapping);
             Some(farad_map::totals(&mapping, &schedule).conversions)
         });
-        per_image.unwrap_or(1) as f64 * images(point) as f64
+        per_image.unwrap_or(1) as f64 * point.work() as f64
     }
 }

@@ -4,16 +4,20 @@ use crate::check::Checker;
 use crate::experiment::Experiment;
 use crate::expression::Condition;
 use crate::inputs::{self, MacroText};
+use crate::key;
 use crate::numbers::Numbers;
 use crate::settings::Settings;
 use crate::value::Value;
 use farad_data::Dataset;
+use farad_hw::MacroSpec;
 use farad_hw::diagnostic::Diagnostics;
 use farad_map::MapError;
 use farad_net::Network;
 use farad_report::{Job, JobInputs, Report, ReportError};
-use farad_sim::{RunConfig, SimError, Workload};
+use farad_sim::{Looks, RunConfig, SimError, Workload};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
 
 /// Points of an experiment; more are a slip of the pen.
 const MOST_POINTS: u64 = 10_000_000;
@@ -32,8 +36,18 @@ pub struct Point {
     pub images: usize,
     /// Chips that it runs.
     pub chips: u32,
+    /// It has fewer images than the experiment says.
+    pub(crate) shortened: bool,
     /// Index into the plan's workloads.
     pub(crate) workload: usize,
+}
+
+impl Point {
+    /// Its work, in images times chips.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.images as u64 * u64::from(self.chips)
+    }
 }
 
 /// What to take of an experiment.
@@ -59,6 +73,8 @@ pub struct Plan {
     /// Network and dataset of each workload.
     pub(crate) workloads: Vec<(usize, usize)>,
     pub(crate) macros: Vec<(String, MacroText)>,
+    /// Of the first images of a dataset, by dataset and number.
+    pub(crate) digests: Mutex<BTreeMap<(usize, usize), String>>,
 }
 
 /// Why a point that was planned did not run.
@@ -99,7 +115,52 @@ impl Plan {
     /// Everything that `farad run` would be given for a point.
     #[must_use]
     pub fn settings(&self, point: &Point) -> Settings {
-        self.experiment.settings(&point.rows).unwrap_or_default()
+        let settings = self.experiment.settings(&point.rows).unwrap_or_default();
+        match point.shortened {
+            true => Settings {
+                images: Some(point.images as u32),
+                ..settings
+            },
+            false => settings,
+        }
+    }
+
+    /// The same point on its first `images` images alone; the point itself where it has no more.
+    pub(crate) fn shortened(&self, point: &Point, images: usize) -> Result<Point, PointError> {
+        if images >= point.images {
+            return Ok(point.clone());
+        }
+        let mut short = Point {
+            images,
+            shortened: true,
+            ..point.clone()
+        };
+        let (network, dataset) = self.workloads[point.workload];
+        let settings = self.settings(&short);
+        let (_, spec) = self.spec(&settings)?;
+        let digest = self.digest(dataset, images);
+        short.key = key::point(&self.networks[network], &spec, &digest, &settings);
+        Ok(short)
+    }
+
+    fn digest(&self, dataset: usize, images: usize) -> String {
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest = digests.entry((dataset, images));
+        digest
+            .or_insert_with(|| key::images(&self.datasets[dataset], images))
+            .clone()
+    }
+
+    /// The macro of a point, with the text that it comes from.
+    fn spec(&self, settings: &Settings) -> Result<(&MacroText, MacroSpec), PointError> {
+        let (_, text) = self
+            .macros
+            .iter()
+            .find(|(name, _)| *name == settings.hw)
+            .ok_or_else(|| PointError::Settings(format!("macro `{}` was not loaded", settings.hw)))?;
+        let set: Vec<(String, String)> = settings.set.clone().into_iter().collect();
+        let spec = text.spec(&set).map_err(|d| PointError::Settings(d.to_string()))?;
+        Ok((text, spec))
     }
 
     /// The value of a point on each axis, in the order of [`Experiment::axes`].
@@ -127,14 +188,22 @@ impl Plan {
         progress: &(dyn Fn(u64, u64) + Sync),
         stop: &AtomicBool,
     ) -> Result<Report, PointError> {
+        self.run_until(workloads, point, threads, &Looks::default(), progress, stop)
+    }
+
+    /// As [`run`](Self::run), but the run may end at a look.
+    pub(crate) fn run_until(
+        &self,
+        workloads: &[Workload<'_>],
+        point: &Point,
+        threads: usize,
+        looks: &Looks<'_>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        stop: &AtomicBool,
+    ) -> Result<Report, PointError> {
         let settings = self.settings(point);
-        let (_, text) = self
-            .macros
-            .iter()
-            .find(|(name, _)| *name == settings.hw)
-            .ok_or_else(|| PointError::Settings(format!("macro `{}` was not loaded", settings.hw)))?;
+        let (text, spec) = self.spec(&settings)?;
         let set: Vec<(String, String)> = settings.set.into_iter().collect();
-        let spec = text.spec(&set).map_err(|d| PointError::Settings(d.to_string()))?;
         let data = &self.datasets[self.workloads[point.workload].1];
         let macro_sha256 = text.sha256();
         let job = Job::new(JobInputs {
@@ -152,6 +221,6 @@ impl Plan {
             seed: settings.seed,
             threads,
         };
-        Ok(job.run(&config, progress, stop)?)
+        Ok(job.run_until(&config, looks, progress, stop)?)
     }
 }

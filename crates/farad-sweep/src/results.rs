@@ -49,7 +49,7 @@ impl Plan {
     pub fn results(&self, store: &Store) -> Result<Results, StoreError> {
         let mut rows = Vec::new();
         for point in &self.points {
-            if let Some(report) = store.report(&point.key)? {
+            if let Some(report) = self.report(store, point)? {
                 rows.push(ResultRow {
                     index: point.index,
                     key: point.key.clone(),

@@ -81,7 +81,7 @@ pub trait Sink: Sync {
 }
 
 /// How often a process that has nothing left looks for the others' results.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 impl Plan {
     /// Points without a result, each key once.
@@ -112,9 +112,22 @@ impl Plan {
         stop: &AtomicBool,
         notify: &(dyn Fn(Event<'_>) + Sync),
     ) -> Result<Summary, SweepError> {
+        self.sweep_on(&self.workloads()?, points, sink, options, stop, notify)
+    }
+
+    /// As [`sweep`](Self::sweep), on workloads that are there already.
+    pub(crate) fn sweep_on(
+        &self,
+        workloads: &[Workload<'_>],
+        points: &[&Point],
+        sink: &dyn Sink,
+        options: RunOptions,
+        stop: &AtomicBool,
+        notify: &(dyn Fn(Event<'_>) + Sync),
+    ) -> Result<Summary, SweepError> {
         let sweep = Sweep {
             plan: self,
-            workloads: self.workloads()?,
+            workloads,
             sink,
             options,
             stop,
@@ -145,7 +158,7 @@ impl Plan {
 
 struct Sweep<'a> {
     plan: &'a Plan,
-    workloads: Vec<Workload<'a>>,
+    workloads: &'a [Workload<'a>],
     sink: &'a dyn Sink,
     options: RunOptions,
     stop: &'a AtomicBool,
@@ -157,7 +170,7 @@ struct Sweep<'a> {
     broken: Mutex<Option<SweepError>>,
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -186,7 +199,7 @@ impl<'a> Sweep<'a> {
     fn point(&self, point: &'a Point) -> Result<(), SweepError> {
         match self.sink.claim(&point.key)? {
             Claim::Done => {
-                (self.notify)(Event::Images(images(point)));
+                (self.notify)(Event::Images(point.work()));
                 return Ok(());
             }
             Claim::Others => {
@@ -204,7 +217,7 @@ impl<'a> Sweep<'a> {
         let never = AtomicBool::new(false);
         let result = self
             .plan
-            .run(&self.workloads, point, self.options.threads, &progress, &never);
+            .run(self.workloads, point, self.options.threads, &progress, &never);
         match result {
             Ok(report) => {
                 self.sink.put(&point.key, &self.plan.settings(point), &report)?;
@@ -219,9 +232,4 @@ impl<'a> Sweep<'a> {
         }
         Ok(())
     }
-}
-
-/// Work of a point, in images times chips.
-pub(crate) fn images(point: &Point) -> u64 {
-    point.images as u64 * u64::from(point.chips)
 }

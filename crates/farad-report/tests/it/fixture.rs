@@ -52,6 +52,7 @@ pub(crate) fn report(layers: usize, chips: usize) -> Report {
             mean,
             std: 0.002,
             p05: mean - 0.003,
+            by_image: ByImage::default(),
             chips_requested: chips.len() as u64,
             chips,
         },

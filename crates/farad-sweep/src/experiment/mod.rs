@@ -4,6 +4,7 @@ mod axis;
 mod plots;
 mod point;
 mod reader;
+mod solve;
 
 use crate::expression::Condition;
 use crate::inputs::InputError;
@@ -13,6 +14,8 @@ use farad_hw::diagnostic::{Diagnostic, Diagnostics, Place, Source};
 use farad_report::metric::{METRICS, Metric, metric_named};
 use farad_report::sweep::PlotRequest;
 use reader::{Entry, Problem, Reader};
+pub use solve::Solve;
+pub(crate) use solve::bounds;
 use std::path::{Path, PathBuf};
 
 /// A parameter that one base value is given to.
@@ -60,6 +63,8 @@ pub struct Experiment {
     pub plots: Vec<PlotRequest>,
     /// Whether the plots that follow from the axes are made.
     pub automatic_plots: bool,
+    /// A border to find on the last axis, instead of all points.
+    pub solve: Option<Solve>,
     pub(crate) base: Vec<Given>,
     pub(crate) source: Source,
 }
@@ -112,6 +117,7 @@ impl Experiment {
             objectives: Vec::new(),
             plots: Vec::new(),
             automatic_plots: true,
+            solve: None,
             base: Vec::new(),
             source: source.clone(),
         };
@@ -158,13 +164,14 @@ impl Experiment {
     }
 
     fn read(&mut self, entries: Vec<Entry<'_>>, reader: &mut Reader) {
-        const KEYS: [&str; 12] = [
+        const KEYS: [&str; 13] = [
             "name",
             "description",
             "base",
             "axes",
             "zip",
             "sample",
+            "solve",
             "constraints",
             "metrics",
             "maximize",
@@ -172,7 +179,7 @@ impl Experiment {
             "report",
             "plot",
         ];
-        let (mut conditions, mut plots) = (Vec::new(), Vec::new());
+        let (mut conditions, mut plots, mut border) = (Vec::new(), Vec::new(), None);
         for entry in entries {
             match entry.key.as_str() {
                 "name" => self.name = reader.name(&entry).unwrap_or_default(),
@@ -183,6 +190,7 @@ impl Experiment {
                     .extend(reader.axes(&entry).into_iter().map(|axis| vec![axis])),
                 "zip" => self.groups.extend(reader.zip(&entry)),
                 "sample" => self.groups.extend(reader.sample(&entry)),
+                "solve" => border = reader.solve(&entry),
                 "constraints" => conditions = reader.texts(&entry),
                 "metrics" => self.metrics = read_metrics(&entry, reader),
                 "maximize" | "minimize" => {
@@ -194,6 +202,11 @@ impl Experiment {
                 "plot" => plots = reader.plots(&entry),
                 _ => reader.unknown(&entry.key, "key", &entry.key_at, KEYS.into_iter()),
             }
+        }
+        if let Some((solve, axis)) = border {
+            // The points of one search follow each other.
+            self.groups.push(vec![axis]);
+            self.solve = Some(solve);
         }
         self.check_twice(reader);
         self.ask(plots, reader);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod experiments;
+mod halving;
+mod solve;
 mod stores;
 
 use farad_sweep::{Experiment, Plan, Selection};

@@ -79,6 +79,10 @@ pub(crate) struct SweepRunArgs {
     /// Write the report at the end, as `farad sweep report` does.
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) report: bool,
+    /// Do about this part of the work, in percent: all points on few images, the best of them (by `maximize` and `minimize`) on more,
+    /// and the rest on all.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) budget: Option<f64>,
     /// Print the points and whether they are done, and run none.
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -194,6 +198,15 @@ pub(crate) struct SweepMergeArgs {
     /// Shards, folders of shards, folders of stores.
     #[arg(required = true)]
     pub(crate) from: Vec<PathBuf>,
+}
+
+/// A percentage as a part of 1.
+fn percent(text: &str) -> Result<f64, String> {
+    let number: Option<f64> = text.trim_end_matches('%').trim().parse().ok();
+    match number {
+        Some(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
+        _ => Err("expected a percentage above 0, such as 20".to_owned()),
+    }
 }
 
 fn condition(text: &str) -> Result<Condition, String> {

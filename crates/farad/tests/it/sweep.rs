@@ -127,6 +127,50 @@ fn what_is_no_store_is_refused() {
     }
 }
 
+#[test]
+fn a_requirement_ends_in_a_specification() {
+    let bench = Bench::new();
+    let text =
+        "maximize = ['top1']\n[base]\nimages = 64\n[solve]\nsmallest.adc.bits = [3, 8]\nkeep = 'top1_lost <= 0.4'\n";
+    bench.write("e.toml", text);
+    assert!(
+        bench
+            .stdout(&["sweep", "plan", "e.toml"])
+            .contains("searches      1, about 2 points decide")
+    );
+    let found = bench.stdout(&["sweep", "e.toml"]);
+    for part in [
+        "smallest adc.bits",
+        "top1_lost <= 0.4: in each row, with at least 95 % confidence",
+    ] {
+        assert!(found.contains(part), "{part} is not in\n{found}");
+    }
+    let csv = fs::read_to_string(bench.path("sweep/e/solutions.csv")).unwrap();
+    assert!(csv.lines().nth(1).unwrap().starts_with("8,1,"), "{csv}");
+    assert_eq!(bench.stdout(&["sweep", "e.toml"]), found);
+    bench.refuses_in_one_line(&["sweep", "e.toml", "--budget", "20"], "a [solve] runs no more");
+    bench.refuses_in_one_line(
+        &["sweep", "export", "e.toml", "--slurm", "job"],
+        "runs where its store is",
+    );
+}
+
+#[test]
+fn a_budget_runs_the_best_on_all_images() {
+    let bench = Bench::new();
+    bench.write("e.toml", EXPERIMENT);
+    bench.refuses_in_one_line(&["sweep", "e.toml", "--budget", "50"], "`maximize` and `minimize`");
+    bench.refuses(&["sweep", "e.toml", "--budget", "0"], "a percentage above 0");
+    let more = EXPERIMENT.replace("images = 1", "images = 33");
+    bench.write(
+        "e.toml",
+        format!("maximize = ['top1']\nminimize = ['area_mm2']\n{more}"),
+    );
+    let output = bench.run(&["sweep", "e.toml", "--budget", "50"]);
+    let notes = text(&output.stderr);
+    assert!(notes.contains("rungs of 4, "), "{notes}");
+}
+
 /// Killed a hundred times at moments that a generator spreads over the run, no point is lost and none is there twice.
 #[test]
 fn a_killed_sweep_loses_and_doubles_nothing() {

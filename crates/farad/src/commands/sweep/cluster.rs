@@ -71,6 +71,11 @@ pub(super) fn export(
     target: &Path,
     terminal: &Terminal,
 ) -> Result<Status, Failure> {
+    if plan.experiment.solve.is_some() {
+        return Err(Failure::input(
+            "a [solve] runs where its store is: each point depends on others",
+        ));
+    }
     let store = super::existing_store(folder)?;
     let missing = missing(plan, store.as_ref())?;
     if missing.is_empty() {

@@ -2,18 +2,24 @@
 
 mod cluster;
 mod report;
+mod solve;
+mod watch;
 
 use crate::cli::{DEFAULT_PAGES, SelectionArgs, SweepArgs, SweepCommand, SweepExportArgs, SweepPlanArgs, SweepRunArgs};
 use crate::failure::{Failure, Status};
+use crate::interrupt;
 use crate::terminal::Terminal;
-use crate::{interrupt, progress};
 use anyhow::Context;
 use farad_report::number;
 use farad_report::text::{Align, TextTable};
 use farad_report::units::count;
-use farad_sweep::{Event, Experiment, Plan, Point, Results, RunOptions, STORE_FILE, Selection, Store, Summary};
+use farad_sweep::{
+    Experiment, Halving, Plan, Point, Results, RunOptions, STORE_FILE, Selection, Store, Summary, SweepError, Worker,
+};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
+use watch::Watch;
 
 /// Rows of a table that people still read; `results.csv` has all.
 const SHOWN_ROWS: usize = 40;
@@ -105,14 +111,25 @@ fn plan(args: &SweepPlanArgs, terminal: &Terminal) -> Result<Status, Failure> {
         count(missing.len() as u64),
         folder.join(STORE_FILE).display(),
     );
+    let searches = plan.searches();
+    let decisions: u64 = searches.iter().map(|s| u64::from(plan.most_decisions(s))).sum();
+    if !searches.is_empty() {
+        let searches = count(searches.len() as u64);
+        text += &format!("searches      {searches}, about {} points decide\n", count(decisions));
+    }
     if !missing.is_empty() {
         let basis = match estimate.measured {
             0 => "by a trial of a few images".to_owned(),
             n => format!("by {n} measured points"),
         };
+        // A search runs a part of the points, on all images at most.
+        let (most, part) = match plan.experiment.solve {
+            None => ("", 1.0),
+            Some(_) => ("at most ", decisions as f64 / plan.points.len() as f64),
+        };
         text += &format!(
-            "time          about {} with {jobs} jobs, {basis}\n",
-            duration(estimate.work_s / jobs as f64)
+            "time          {most}about {} with {jobs} jobs, {basis}\n",
+            duration(part * estimate.work_s / jobs as f64)
         );
     }
     terminal.print(&text)?;
@@ -152,6 +169,12 @@ fn sweep(args: &SweepRunArgs, terminal: &Terminal) -> Result<Status, Failure> {
     if args.dry_run {
         return dry_run(&plan, &folder, terminal);
     }
+    if args.budget.is_some() {
+        refuse_budget(&plan)?;
+    }
+    if let Some(border) = &plan.experiment.solve {
+        return solve::run(args, &plan, border, &folder, terminal);
+    }
     let store = Store::open(&folder)?;
     let missing = plan.missing(&store)?;
     let options = RunOptions {
@@ -166,35 +189,15 @@ fn sweep(args: &SweepRunArgs, terminal: &Terminal) -> Result<Status, Failure> {
         options.jobs,
         store.path().display()
     ));
-    let bar = progress::bar(
-        terminal,
-        "{prefix} {wide_bar} {percent} % of the images, {per_sec}, {eta} left",
-    );
-    bar.set_length(missing.iter().map(|p| p.images as u64 * u64::from(p.chips)).sum());
-    bar.set_prefix(format!("0/{}", missing.len()));
-    let done = std::sync::atomic::AtomicUsize::new(0);
     let worker = store.worker()?;
-    let summary = plan.sweep(&missing, &worker, options, &stop, &|event| match event {
-        Event::Images(n) => bar.inc(n),
-        Event::Done(point, report) => {
-            let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            bar.set_prefix(format!("{done}/{}", missing.len()));
-            bar.suspend(|| {
-                terminal.detail(&format!(
-                    "point {} {}: top-1 {:.2} %, {:.2} s",
-                    point.index,
-                    plan.title(point),
-                    100.0 * report.accuracy.top1,
-                    report.host.wall_s
-                ));
-            });
+    let summary = match args.budget {
+        None => {
+            let images = missing.iter().map(|point| point.work()).sum();
+            let watch = Watch::new(&plan, terminal, missing.len(), images);
+            plan.sweep(&missing, &worker, options, &stop, &|event| watch.see(event))
         }
-        Event::Failed(point, error) => bar.suspend(|| {
-            terminal.note(&format!("point {} {} failed: {error}", point.index, plan.title(point)));
-        }),
-        Event::Waiting => bar.set_prefix("waiting for other processes"),
-    });
-    bar.finish_and_clear();
+        Some(budget) => halve(budget, &plan, &store, &worker, options, &stop, terminal),
+    };
     let summary = summary.map_err(|e| Failure::Other(e.into()))?;
     let results = write_results(&plan, &store, &folder, terminal)?;
     if args.report && !results.rows.is_empty() {
@@ -203,12 +206,57 @@ fn sweep(args: &SweepRunArgs, terminal: &Terminal) -> Result<Status, Failure> {
     Ok(ending(&summary, terminal))
 }
 
-fn write_results(plan: &Plan, store: &Store, folder: &Path, terminal: &Terminal) -> Result<Results, Failure> {
+/// That a part of the work says which points are the best.
+fn refuse_budget(plan: &Plan) -> Result<(), Failure> {
+    if plan.experiment.solve.is_some() {
+        return Err(Failure::input("--budget: a [solve] runs no more than it needs"));
+    }
+    if plan.experiment.objectives.is_empty() {
+        return Err(Failure::input(
+            "--budget: the experiment says with `maximize` and `minimize` which points are the best",
+        ));
+    }
+    Ok(())
+}
+
+fn halve(
+    budget: f64,
+    plan: &Plan,
+    store: &Store,
+    worker: &Worker<'_>,
+    options: RunOptions,
+    stop: &AtomicBool,
+    terminal: &Terminal,
+) -> Result<Summary, SweepError> {
+    let halving = Halving::within(budget);
+    let all: u64 = plan.points.iter().map(|point| point.work()).sum();
+    let planned = (budget * all as f64) as u64;
+    let points = (0..halving.rungs).map(|rung| halving.points(rung, plan.points.len()));
+    let watch = Watch::new(plan, terminal, points.sum(), planned);
+    let halved = plan.halve(halving, store, worker, options, stop, &|event| watch.see(event))?;
+    drop(watch);
+    let rungs: Vec<String> = halved.rungs.iter().map(|(points, _)| count(*points as u64)).collect();
+    let done: u64 = halved.rungs.iter().map(|(_, images)| images).sum();
+    terminal.note(&format!(
+        "rungs of {} points, {:.0} % of the images of all",
+        rungs.join(", "),
+        100.0 * done as f64 / all as f64
+    ));
+    Ok(halved.summary)
+}
+
+/// Writes `results.csv`.
+fn write_csv(plan: &Plan, store: &Store, folder: &Path, terminal: &Terminal) -> Result<(Results, PathBuf), Failure> {
     let results = plan.results(store)?;
     let path = folder.join("results.csv");
     let csv = results.csv().map_err(|e| Failure::Other(e.into()))?;
     write(&path, csv)?;
     terminal.detail(&format!("wrote {}", path.display()));
+    Ok((results, path))
+}
+
+fn write_results(plan: &Plan, store: &Store, folder: &Path, terminal: &Terminal) -> Result<Results, Failure> {
+    let (results, path) = write_csv(plan, store, folder, terminal)?;
     terminal.print(&(table(plan, &results).render(terminal.look()) + "\n"))?;
     if results.rows.len() > SHOWN_ROWS {
         terminal.note(&format!(
