@@ -135,6 +135,14 @@ struct Tally {
     squares: Vec<(i128, i128)>,
 }
 
+/// What was run between two looks.
+struct Stage {
+    /// Batches that all chips ran.
+    batches: Vec<Range<usize>>,
+    /// What each chip counted on each of them.
+    tallies: Vec<Vec<Tally>>,
+}
+
 impl<'a> Run<'a> {
     /// Plans and calibrates.
     pub(crate) fn new(
@@ -172,7 +180,7 @@ impl<'a> Run<'a> {
         let mut count = 0;
         let ends = looks.at.iter().copied().filter(|end| *end < self.count);
         for end in ends.chain([self.count]) {
-            let (ran, tallies) = self.stage(count..end, &progress, stop)?;
+            let Stage { batches: ran, tallies } = self.stage(count..end, &progress, stop)?;
             let whole =
                 ran.iter().map(Range::len).sum::<usize>() == end - count && tallies.len() == self.config.chips as usize;
             if count > 0 && !whole {
@@ -206,13 +214,13 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Batches of `range` that all chips ran, and what each chip counted on them.
+    /// Runs `range` on all chips.
     fn stage(
         &self,
         range: Range<usize>,
         progress: &(dyn Fn(u64) + Sync),
         stop: &AtomicBool,
-    ) -> Result<(Vec<Range<usize>>, Vec<Vec<Tally>>), SimError> {
+    ) -> Result<Stage, SimError> {
         // Small enough that every thread has work; results do not depend on it.
         let size = range.len().div_ceil(rayon::current_num_threads()).clamp(1, BATCH);
         let mut batches: Vec<Range<usize>> = range
@@ -252,7 +260,10 @@ impl<'a> Run<'a> {
                 break;
             }
         }
-        Ok((batches, chips))
+        Ok(Stage {
+            batches,
+            tallies: chips,
+        })
     }
 
     /// One per picture of `batches`, in their order.
