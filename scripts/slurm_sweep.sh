@@ -14,7 +14,7 @@ work=$(mktemp -d)
 host=$(hostname -s)
 export SLURM_CONF=$work/slurm.conf
 
-if ! command -v slurmctld slurmd munged >/dev/null; then
+if ! { command -v slurmctld && command -v slurmd && command -v munged; } >/dev/null; then
     apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q slurm-wlm munge
 fi
 
@@ -80,24 +80,25 @@ sinfo
 cd "$work"
 cat >experiment.toml <<TOML
 [base]
-images = 100
+images = 1000
+chips = 2
 [axes]
 adc.bits = [5, 6, 7, 8]
 seed = { from = 1, to = $((points / 4)) }
 TOML
 # Several points to a task, so that a task is killed with some of them done, and several tasks. How long a point takes
 # is an estimate, so the length of a task is tried.
-for minutes in 0.1 0.3 1 3 10; do
+for minutes in 0.02 0.1 0.3 1 3 10; do
     "$farad" -q sweep export experiment.toml --slurm job --chunk "$minutes"
     tasks=$(wc -l <job/chunks.txt)
-    [ "$tasks" -le 12 ] && break
+    [ "$tasks" -le $((points / 3)) ] && break
 done
 job=$(sbatch --parsable job/job.sh)
 echo "$points points in $tasks tasks, job $job"
 
-# Node 2 dies with its task, at a moment when it has one.
+# Node 2 dies with its task, soon after it has one.
 until [ -n "$(squeue --noheader --nodelist=node2 --states=running --format=%i)" ]; do sleep 0.1; done
-sleep 1
+sleep 0.5
 victim=$(squeue --noheader --nodelist=node2 --states=running --format=%i)
 kill -KILL "$node2"
 # The task's keeper first: it would report the task's end, and a dead node reports nothing.
@@ -108,6 +109,12 @@ for pid in $(pgrep -x farad || true); do
 done
 scontrol update NodeName=node2 State=DOWN Reason=killed
 echo "killed node2 with task ${victim:-none}"
+# SLURM lets a requeued task wait for two minutes.
+for _ in $(seq 100); do
+    scontrol show job "$job" | grep -q "Restarts=[1-9]" && break
+    sleep 0.1
+done
+scontrol update JobId="$victim" StartTime=now
 
 until [ -z "$(squeue --noheader --job "$job" 2>/dev/null)" ]; do sleep 0.5; done
 scontrol show job "$job" | grep -q "Restarts=[1-9]" || { echo "no task was requeued" >&2; exit 1; }
