@@ -49,7 +49,7 @@ impl Plan {
     pub fn results(&self, store: &Store) -> Result<Results, StoreError> {
         let mut rows = Vec::new();
         for point in &self.points {
-            if let Some(report) = self.report(store, point)? {
+            if let Some(report) = self.stored_report(store, point)? {
                 rows.push(ResultRow {
                     index: point.index,
                     key: point.key.clone(),

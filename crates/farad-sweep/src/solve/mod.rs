@@ -187,7 +187,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`StoreError`]
-    pub(crate) fn report(&self, store: &Store, point: &Point) -> Result<Option<Report>, StoreError> {
+    pub(crate) fn stored_report(&self, store: &Store, point: &Point) -> Result<Option<Report>, StoreError> {
         let own = store.report(&point.key)?;
         if own.is_some() || self.experiment.solve.is_none() {
             return Ok(own);
@@ -206,7 +206,7 @@ impl Plan {
 
     /// What the store's images decide about a point of `search`.
     fn stored(&self, search: &Search<'_>, point: &Point, store: &Store) -> Result<Option<Judged>, SweepError> {
-        let report = self.report(store, point)?;
+        let report = self.stored_report(store, point)?;
         Ok(report.and_then(|report| self.judge(search, point, &report.accuracy.by_image.verdicts())))
     }
 
