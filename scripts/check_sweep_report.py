@@ -24,7 +24,7 @@ images = 4
 chips = 2
 [axes]
 adc.bits = [5, 6, 7]
-adc.range = ["full", "clip"]
+array.unused_rows = ["gated", "connected"]
 array.rows = [64, 128]
 [[plot]]
 kind = "scatter"
@@ -61,7 +61,7 @@ CLICKS = r"""
   found.number = type("adc.bits", "6");
   found.comparison = type("adc.bits", ">= 6");
   found.range = type("array.rows", "100..200");
-  found.text = type("adc.range", "cli");
+  found.text = type("array.unused_rows", "conn");
   found.nothing = type("adc.bits", "> 100");
   const front = document.getElementById("front-only");
   front.click();
@@ -78,7 +78,7 @@ CLICKS = r"""
     const [box, plot] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
     return box.left < plot.left - 1 || box.right > plot.right + 1 || box.top < plot.top - 1 || box.bottom > plot.bottom + 1;
   };
-  found.outside = [...document.querySelectorAll("figure text")].filter(outside).map((text) => text.textContent);
+  found.outside = [...document.querySelectorAll("figure text")].filter(outside).map((text) => text.closest("figure").id + ": " + text.textContent.trim());
   found.requests = performance.getEntriesByType("resource").map((entry) => entry.name);
   // Saved plots, instead of being saved.
   const done = () => {

@@ -72,9 +72,10 @@ impl Scatter<'_> {
             );
             let mut chart = ChartBuilder::on(&root)
                 .margin_top(top)
+                .margin_left(6)
                 .margin_right(right)
                 .margin_bottom(10)
-                .set_label_area_size(LabelAreaPosition::Left, 68)
+                .set_label_area_size(LabelAreaPosition::Left, 62)
                 .set_label_area_size(LabelAreaPosition::Bottom, BOTTOM - 10)
                 .build_cartesian_2d(xs.clone(), ys)?;
             chart
