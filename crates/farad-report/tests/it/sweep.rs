@@ -40,7 +40,7 @@ fn sweep() -> Sweep {
             }
         }
     }
-    let metric = |name: &str| metric_named(name).unwrap();
+    let metric = |name: &str| metric_named(name).expect("a metric");
     Sweep {
         name: "e".into(),
         description: String::new(),
@@ -61,7 +61,7 @@ fn sweep() -> Sweep {
 fn names(sweep: &Sweep) -> Vec<String> {
     sweep
         .plots()
-        .unwrap()
+        .expect("plots")
         .into_iter()
         .map(|plot| plot.name.into_owned())
         .collect()
