@@ -49,11 +49,22 @@ impl Transfer {
     #[inline]
     #[must_use]
     pub fn apply(&self, q: f32) -> i16 {
+        self.round(q, f32::from(i16::MIN), f32::from(i16::MAX)) as i16
+    }
+
+    /// The input for charge `q` on an axis that goes on to `limit` steps, below 2^22, either side of mid-scale.
+    #[must_use]
+    pub fn apply_within(&self, q: f32, limit: i32) -> i32 {
+        self.round(q, -limit as f32, limit as f32)
+    }
+
+    #[inline]
+    fn round(&self, q: f32, low: f32, high: f32) -> i32 {
         // 1.5 * 2^23: adding it rounds half to even, as in `crate::round`, since the clamped value is below 2^22.
         const SHIFT: f32 = 12_582_912.0;
         let v = (self.quadratic * q + self.gain) * q + self.offset;
-        let v = v.clamp(f32::from(i16::MIN), f32::from(i16::MAX)) + SHIFT;
-        v.to_bits().wrapping_sub(SHIFT.to_bits()) as i16
+        let v = v.clamp(low, high) + SHIFT;
+        v.to_bits().wrapping_sub(SHIFT.to_bits()) as i32
     }
 }
 
@@ -69,6 +80,13 @@ pub fn sigma_bin(v: i16, bits: u32) -> usize {
 #[must_use]
 pub fn add_noise(v: i16, sigma: i16, u: u16) -> i16 {
     v.saturating_add(mulhrs(z_q12(u), sigma))
+}
+
+/// The same for an input that may lie beyond the 16 bits of the axis; `sigma` is asked for the nearest input on it.
+#[must_use]
+pub fn add_noise_beyond(v: i32, sigma: impl FnOnce(i16) -> i16, u: u16) -> i32 {
+    let nearest = v.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+    v + i32::from(mulhrs(z_q12(u), sigma(nearest)))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod check;
 pub mod chip;
 pub mod cost;
 pub mod diagnostic;
+pub mod effects;
 pub mod encoding;
 pub mod limits;
 pub mod models;

@@ -12,7 +12,7 @@
 use crate::adc::Range;
 use crate::scale::sigma_units;
 use crate::spec::MacroSpec;
-use farad_core::axis::{SIGMA_BINS, add_noise, half_range, lsb_steps, sigma_bin};
+use farad_core::axis::{SIGMA_BINS, add_noise, add_noise_beyond, half_range, lsb_steps, sigma_bin};
 use std::sync::Arc;
 
 /// Noise of another simulator, by step of the ADC's axis.
@@ -29,6 +29,17 @@ impl PeerNoise {
     pub(crate) fn noisy(&self, clean: i16, bits: u32, u: u16) -> i16 {
         let clean = clean.min(self.most);
         add_noise(clean, self.sigma_at(clean, bits), u).min(self.most)
+    }
+
+    /// The same for inputs that may lie beyond the axis.
+    pub(crate) fn noisy_beyond(&self, clean: i32, bits: u32, u: u16) -> i32 {
+        let most = if self.most == i16::MAX {
+            i32::MAX
+        } else {
+            self.most.into()
+        };
+        let clean = clean.min(most);
+        add_noise_beyond(clean, |v| self.sigma_at(v, bits), u).min(most)
     }
 
     /// sigma at input `clean`, in 1/8 steps.
@@ -60,6 +71,6 @@ pub(crate) fn noise(spec: &MacroSpec, lsb_counts: f64, rows: f64, sigma: &[i16; 
         })
         .collect();
     // Code 2^P of P + 1 bits is at mid-scale.
-    let most = if clips { 0 } else { i16::MAX };
+    let most = if clips && spec.adc.clips { 0 } else { i16::MAX };
     Some(PeerNoise { most, sigma })
 }

@@ -10,7 +10,7 @@ use crate::adc::Range;
 use crate::encoding::columns;
 use crate::peers::{self, PeerNoise};
 use crate::spec::{InputCombine, MacroSpec, NoiseDraws, SignedScheme, Topology, UnusedRows, WeightCombine};
-use farad_core::axis::{SIGMA_BINS, add_noise, lsb_steps, sigma_bin};
+use farad_core::axis::{SIGMA_BINS, add_noise, add_noise_beyond, lsb_steps, sigma_bin};
 
 /// Boltzmann constant, J/K.
 pub const BOLTZMANN: f64 = 1.380_649e-23;
@@ -242,6 +242,16 @@ impl Scale {
             _ if self.is_noiseless() => clean,
             Some(peer) => peer.noisy(clean, bits, draw()),
             None => add_noise(clean, self.sigma_at(clean, bits), draw()),
+        }
+    }
+
+    /// [`noisy`](Self::noisy) for inputs that may lie beyond the axis, see [`crate::adc::readout`].
+    #[must_use]
+    pub fn noisy_beyond(&self, clean: i32, bits: u32, draw: impl FnOnce() -> u16) -> i32 {
+        match &self.peer {
+            _ if self.is_noiseless() => clean,
+            Some(peer) => peer.noisy_beyond(clean, bits, draw()),
+            None => add_noise_beyond(clean, |v| self.sigma_at(v, bits), draw()),
         }
     }
 

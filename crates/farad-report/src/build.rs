@@ -116,6 +116,7 @@ impl Report {
                 utilization: sum.utilization,
             },
             layers,
+            attribution: None,
             host: host(run, sum.conversions),
         })
     }

@@ -1,5 +1,6 @@
 //! From sound inputs to a report: the one way in which a network is run.
 
+use crate::attribution::Attribution;
 use crate::build::Run;
 use crate::error::ReportError;
 use crate::host;
@@ -111,5 +112,28 @@ impl<'a> Job<'a> {
             wall_s,
             peak_rss_bytes: host::peak_rss_bytes(),
         })
+    }
+
+    /// Adds to `report`, which is this job's with the same `config`, what each effect of the macro costs; nothing else of it changes but
+    /// that it is partial if `stop` left effects out. A partial report gets nothing.
+    ///
+    /// # Errors
+    /// [`ReportError::Run`] if the simulation refuses.
+    pub fn attribute(
+        &self,
+        report: &mut Report,
+        config: &RunConfig,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        stop: &AtomicBool,
+    ) -> Result<(), ReportError> {
+        if report.partial {
+            return Ok(());
+        }
+        let JobInputs { workload, spec, .. } = self.inputs;
+        let outcome = farad_sim::attribute(workload, spec, &self.mapping, config, progress, stop)?;
+        let attribution = Attribution::new(&outcome, report);
+        report.partial = attribution.is_partial();
+        report.attribution = Some(attribution);
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! is the one way from inputs to it; and that all forms are functions of it alone: what a page shows can be recomputed
 //! from the JSON, and nothing is printed here.
 
+pub mod attribution;
 mod build;
 pub mod characterize;
 pub mod comparison;

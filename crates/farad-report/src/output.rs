@@ -33,17 +33,20 @@ impl OutputDir {
         Ok(dir)
     }
 
-    /// Writes `report.json`, `layers.csv`, `report.html` and each plot as `NAME.svg`; returns their paths.
+    /// Writes `report.json`, `layers.csv`, `report.html`, `attribution.csv` if effects were told apart, and each plot as `NAME.svg`; returns their paths.
     ///
     /// # Errors
     /// What [`Report::plots`] and [`Report::layers_csv`] return, and [`ReportError::Write`].
     pub fn write(&self, report: &Report) -> Result<Vec<PathBuf>, ReportError> {
         let plots = report.plots()?;
-        let files = vec![
+        let mut files = vec![
             ("report.json".to_string(), report.json()?.into_bytes()),
             ("layers.csv".into(), report.layers_csv()?),
             ("report.html".into(), report.html(&plots).into_bytes()),
         ];
+        if let Some(attribution) = &report.attribution {
+            files.push(("attribution.csv".into(), attribution.csv(report)?));
+        }
         self.write_all(files, plots)
     }
 

@@ -1,5 +1,6 @@
 //! The shape of `report.json`. Fields may be added freely; renaming one raises [`SCHEMA`].
 
+use crate::attribution::Attribution;
 use farad_sim::Verdict;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,6 +41,9 @@ pub struct Report {
     pub totals: Totals,
     /// One entry per multiply-accumulate layer, in execution order.
     pub layers: Vec<LayerReport>,
+    /// What each effect of the macro costs, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<Attribution>,
     /// The machine that simulated; the only part that differs between equal runs.
     pub host: HostInfo,
 }

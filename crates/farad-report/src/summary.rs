@@ -12,7 +12,13 @@ impl Report {
     /// The whole text, with a newline at the end.
     #[must_use]
     pub fn text(&self, look: Look) -> String {
-        format!("{}\n{}\n", self.headline(), layer_table(&self.layers).render(look))
+        let attribution = self.attribution.as_ref().map(|a| a.text(self, look));
+        format!(
+            "{}\n{}\n{}",
+            self.headline(),
+            layer_table(&self.layers).render(look),
+            attribution.unwrap_or_default()
+        )
     }
 
     /// What was run, and the figures of the whole network; ends with a newline.
@@ -99,7 +105,10 @@ impl Report {
                 count(self.dataset.images_requested),
                 count(self.accuracy.chips.len() as u64),
                 count(self.accuracy.chips_requested)
-            )
+            ) + &self.attribution.as_ref().map_or(String::new(), |attribution| {
+                let (done, of) = (attribution.effects.len(), attribution.effects_requested);
+                format!(", {done} of {of} effects")
+            })
         })
     }
 

@@ -6,7 +6,7 @@
 use crate::SimError;
 use crate::plan::{LayerPlan, TilePlan};
 use crate::reference::Drive;
-use crate::run::{Run, RunConfig, check};
+use crate::run::{Run, RunConfig, in_pool};
 use crate::simulator::Session;
 use crate::workload::Workload;
 use farad_core::axis::lsb_steps;
@@ -82,9 +82,7 @@ pub fn watch(
     config: &RunConfig,
     selection: &Selection,
 ) -> Result<Vec<WatchedConversion>, SimError> {
-    check(mapping)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build()?;
-    pool.install(|| {
+    in_pool(mapping, config, || {
         let run = Run::new(workload, spec, mapping, config)?;
         let chip = run.simulator.chip(config.engine, 0);
         let mut watcher = Watcher {
@@ -158,7 +156,7 @@ impl Watcher<'_> {
         let first = tile.site.first_column as usize / self.spec.columns_per_output();
         for evaluation in 0..self.spec.evaluations() {
             let mut decisions = Vec::new();
-            let seen = drive.convert(j, s, evaluation, &mut |decision| {
+            let (seen, _) = drive.convert(j, s, evaluation, &mut |decision| {
                 decisions.push(WatchedDecision {
                     input_lsb: f64::from(decision.input) / per_lsb,
                     level_lsb: f64::from(decision.level) / per_lsb,

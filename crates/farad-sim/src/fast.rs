@@ -2,10 +2,10 @@
 
 use crate::plan::{LayerPlan, TilePlan};
 use crate::probe::{Seen, TileProbe, is_sampled};
-use farad_core::axis::add_noise;
+use farad_core::axis::{add_noise, add_noise_beyond};
 use farad_core::round::half_even;
 use farad_hw::MacroSpec;
-use farad_hw::adc::Conversion;
+use farad_hw::adc::{Conversion, readout};
 use farad_hw::chip::{AdcModel, SiteModel, SlotModel};
 use farad_hw::encoding::stored_bit;
 use farad_hw::spec::{Cell, InputCombine};
@@ -73,7 +73,7 @@ pub(crate) struct Scratch {
     rows: Vec<u8>,
     packed: Packed,
     columns: Vec<Column>,
-    codes: Vec<Lanes<i32>>,
+    codes: Vec<Lanes<i64>>,
     sums: Vec<[f64; LANES]>,
     ids: Vec<LaneIds>,
     sampled: Vec<Vec<usize>>,
@@ -104,7 +104,8 @@ impl FastTile {
         let vector = spec.input.combine == InputCombine::BitSerial
             && spec.input.bits == 8
             && scale.decision_sigma == 0
-            && scale.peer.is_none();
+            && scale.peer.is_none()
+            && !readout::is_used(&spec.adc);
         let adcs: Vec<FastAdc> = model
             .adcs
             .into_iter()
@@ -243,7 +244,7 @@ impl FastTile {
                         let to = &mut codes[s / self.slots_per_output * blocks..][group];
                         for (to, sums) in to.iter_mut().zip(sums) {
                             for lane in 0..LANES {
-                                to.0[lane] += slot.model.digital_weight * sums.0[lane];
+                                to.0[lane] += i64::from(slot.model.digital_weight) * i64::from(sums.0[lane]);
                             }
                         }
                     }
@@ -343,23 +344,34 @@ impl FastTile {
                 if is_sampled(position, image) {
                     probe.sample(Seen { clean, conversion });
                 }
-                sums.0[lane] += (conversion.code as i32) << first;
+                let value = if readout::is_used(&spec.adc) {
+                    let wide = slot.model.transfer.apply_within(charge, readout::LIMIT);
+                    let mut input = draws.map_or(wide, |draws| {
+                        tile.scale.noisy_beyond(wide, spec.adc.bits, || draws[evaluation])
+                    });
+                    let sigma = tile.scale.decision_sigma;
+                    if sigma != 0 && !spec.adc.quantises {
+                        let draws = tile.noise.draws(slot.number, position, image, 1 + evaluation as u32);
+                        input = add_noise_beyond(input, |_| sigma, draws[0]);
+                    }
+                    readout::reading(&spec.adc, &adc.model.staircase, conversion.code, input)
+                } else {
+                    conversion.code as i32
+                };
+                sums.0[lane] += value << first;
             }
         }
         sums
     }
 
     /// What zero is worth in an output's weighted codes.
-    fn middle(&self, spec: &MacroSpec, tile: &TilePlan, output: usize) -> i32 {
-        if !tile.scale.signed {
-            return 0;
-        }
+    fn middle(&self, spec: &MacroSpec, tile: &TilePlan, output: usize) -> i64 {
         let slots = &self.slots[output * self.slots_per_output..(output + 1) * self.slots_per_output];
-        let evaluations: i32 = (0..spec.evaluations())
+        let evaluations: i64 = (0..spec.evaluations())
             .map(|e| 1 << (e * slots[0].model.plane_weights.len()))
             .sum();
-        let digital: i32 = slots.iter().map(|s| s.model.digital_weight).sum();
-        (spec.adc.codes() / 2) as i32 * evaluations * digital
+        let digital: i64 = slots.iter().map(|s| i64::from(s.model.digital_weight)).sum();
+        readout::zero(&spec.adc, tile.scale.signed) * evaluations * digital
     }
 }
 
@@ -500,7 +512,7 @@ fn run_chunk(
         );
         fast.convert(spec, isa, scratch, tile, &mut probes[t]);
         let c = &tile.correction;
-        let factor = tile.scale.lsb_counts * c.scale;
+        let factor = tile.scale.lsb_counts * c.scale / readout::per_lsb(&spec.adc);
         for j in 0..tile.outputs.len() {
             let middle = fast.middle(spec, tile, j);
             let weights = fast.weight_sums[j] as f64;
@@ -513,7 +525,7 @@ fn run_chunk(
                     input_sums[block].map(|inputs| c.per_weight * weights + c.per_input * inputs as f64 + c.constant)
                 };
                 for lane in 0..LANES {
-                    sums[lane] += f64::from(codes.0[lane] - middle) * factor + corrections[lane];
+                    sums[lane] += (codes.0[lane] - middle) as f64 * factor + corrections[lane];
                 }
             }
         }

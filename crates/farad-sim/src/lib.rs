@@ -4,6 +4,7 @@
 //! way the circuit does, cell by cell and decision by decision, and `fast` executes them from tables on packed bits. They must agree to the
 //! last bit for every macro, which is what the tests in `tests/` are for.
 
+mod attribute;
 mod calibrate;
 pub mod characterize;
 pub mod conversions;
@@ -20,6 +21,7 @@ mod simulator;
 pub mod statistics;
 mod workload;
 
+pub use attribute::{AttributionOutcome, EffectOutcome, attribute};
 pub use calibrate::charge_statistics;
 pub use digital::{DigitalEngine, DigitalNetwork};
 pub use error::SimError;

@@ -5,9 +5,9 @@
 
 use crate::plan::{LayerPlan, TilePlan};
 use crate::probe::{Seen, TileProbe};
-use farad_core::axis::add_noise;
+use farad_core::axis::{add_noise, add_noise_beyond};
 use farad_hw::MacroSpec;
-use farad_hw::adc::Conversion;
+use farad_hw::adc::{Conversion, readout};
 use farad_hw::chip::{AdcModel, SiteModel, SlotModel, quanta_per_unit};
 use farad_hw::encoding::stored_bit;
 use farad_hw::scale::Scale;
@@ -86,22 +86,17 @@ impl Drive<'_> {
         let mut codes = 0i64;
         for (s, slot) in output.slots.iter().enumerate() {
             for evaluation in 0..self.spec.evaluations() {
-                let seen = self.convert(j, s, evaluation, &mut |_| {});
+                let (seen, value) = self.convert(j, s, evaluation, &mut |_| {});
                 probe.converted(self.position, self.image, seen);
-                let code = seen.conversion.code;
-                let middle = if self.tile.scale.signed {
-                    self.spec.adc.codes() as i64 / 2
-                } else {
-                    0
-                };
+                let zero = readout::zero(&self.spec.adc, self.tile.scale.signed);
                 let plane = evaluation * slot.plane_weights.len();
-                codes += i64::from(slot.digital_weight) * ((code as i64 - middle) << plane);
+                codes += i64::from(slot.digital_weight) * ((i64::from(value) - zero) << plane);
             }
         }
         let c = &self.tile.correction;
         let weights: i64 = self.tile.weights_of(j).iter().map(|&w| i64::from(w)).sum();
         let inputs: i64 = self.x.iter().map(|&x| i64::from(x)).sum();
-        codes as f64 * (self.tile.scale.lsb_counts * c.scale)
+        codes as f64 * (self.tile.scale.lsb_counts * c.scale / readout::per_lsb(&self.spec.adc))
             + (c.per_weight * weights as f64 + c.per_input * inputs as f64 + c.constant)
     }
 
@@ -130,8 +125,15 @@ impl Drive<'_> {
         charge
     }
 
-    /// Conversion `s` of local output `j` in one evaluation; `watch` sees every decision.
-    pub(crate) fn convert(&self, j: usize, s: usize, evaluation: usize, watch: &mut dyn FnMut(Decision)) -> Seen {
+    /// Conversion `s` of local output `j` in one evaluation, and what the digital side is given of it: the code, or the reading of
+    /// [`readout`]. `watch` sees every decision.
+    pub(crate) fn convert(
+        &self,
+        j: usize,
+        s: usize,
+        evaluation: usize,
+        watch: &mut dyn FnMut(Decision),
+    ) -> (Seen, i32) {
         let slots = &self.model.outputs[j].slots;
         let slot = &slots[s];
         let slot_number = ((self.tile.outputs.start + j) * slots.len() + s) as u32;
@@ -148,7 +150,8 @@ impl Drive<'_> {
         let scale = &self.tile.scale;
         let draw =
             |block: u32, index: usize| self.tile.noise.draws(slot_number, self.position, self.image, block)[index];
-        let input = scale.noisy(clean, self.spec.adc.bits, || draw(0, evaluation));
+        let bits = self.spec.adc.bits;
+        let input = scale.noisy(clean, bits, || draw(0, evaluation));
         let adc = &self.model.adcs[slot.adc];
         let draw_decision = |decision: usize| {
             // Decisions beyond the eighth draw from the slot's second stream.
@@ -158,7 +161,17 @@ impl Drive<'_> {
                 .draws(slot, self.position, self.image, 1 + evaluation as u32)[decision % 8]
         };
         let conversion = quantise(self.spec, scale, adc, input, draw_decision, watch);
-        Seen { clean, conversion }
+        let value = if readout::is_used(&self.spec.adc) {
+            let clean = slot.transfer.apply_within(charge, readout::LIMIT);
+            let mut input = scale.noisy_beyond(clean, bits, || draw(0, evaluation));
+            if scale.decision_sigma != 0 && !self.spec.adc.quantises {
+                input = add_noise_beyond(input, |_| scale.decision_sigma, draw_decision(0));
+            }
+            readout::reading(&self.spec.adc, &adc.staircase, conversion.code, input)
+        } else {
+            conversion.code as i32
+        };
+        (Seen { clean, conversion }, value)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::outcome::{ChipOutcome, LayerOutcome, RunOutcome, Verdict};
 use crate::simulator::{Chip, EngineKind, Probes, Session, Simulator};
 use crate::workload::{Workload, ranks};
 use farad_hw::MacroSpec;
+use farad_hw::scale::ChargeStats;
 use farad_map::Mapping;
 use farad_net::{Activations, MacEngine, MacLayer};
 use rayon::prelude::*;
@@ -87,12 +88,23 @@ pub fn run_until(
     progress: &(dyn Fn(u64, u64) + Sync),
     stop: &AtomicBool,
 ) -> Result<RunOutcome, SimError> {
+    in_pool(mapping, config, || {
+        Run::new(workload, spec, mapping, config)?.go(looks, progress, stop)
+    })
+}
+
+/// `work` on the threads of `config`, if what it is to do makes sense.
+pub(crate) fn in_pool<T: Send>(
+    mapping: &Mapping,
+    config: &RunConfig,
+    work: impl FnOnce() -> Result<T, SimError> + Send,
+) -> Result<T, SimError> {
     check(mapping)?;
     if config.images == 0 {
         return Err(SimError::NoImages);
     }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(config.threads).build()?;
-    pool.install(|| Run::new(workload, spec, mapping, config)?.go(looks, progress, stop))
+    pool.install(work)
 }
 
 /// That the network fits the noise keys.
@@ -113,6 +125,18 @@ pub(crate) fn check(mapping: &Mapping) -> Result<(), SimError> {
         }
     }
     Ok(())
+}
+
+/// What the run's calibration images say about each layer's charges.
+pub(crate) fn statistics(
+    workload: &Workload<'_>,
+    spec: &MacroSpec,
+    mapping: &Mapping,
+    config: &RunConfig,
+) -> Result<Vec<Option<ChargeStats>>, SimError> {
+    let count = CALIBRATION_IMAGES.min(config.images).min(workload.len());
+    let (input, ids) = workload.batch(&(0..count))?;
+    charge_statistics(spec, workload.network, mapping, &input, &ids)
 }
 
 pub(crate) struct Run<'a> {
@@ -151,21 +175,29 @@ impl<'a> Run<'a> {
         mapping: &'a Mapping,
         config: &'a RunConfig,
     ) -> Result<Self, SimError> {
+        let stats = statistics(workload, spec, mapping, config)?;
+        Ok(Self::calibrated(workload, spec, mapping, config, &stats))
+    }
+
+    /// Plans with what [`statistics`] says of this macro, or of one that differs in nothing but its errors.
+    pub(crate) fn calibrated(
+        workload: &'a Workload<'a>,
+        spec: &'a MacroSpec,
+        mapping: &'a Mapping,
+        config: &'a RunConfig,
+        stats: &[Option<ChargeStats>],
+    ) -> Self {
         let layers = workload.network.mac_layers();
-        let count = config.images.min(workload.len());
-        let (input, ids) = workload.batch(&(0..CALIBRATION_IMAGES.min(count)))?;
-        let stats = charge_statistics(spec, workload.network, mapping, &input, &ids)?;
-        let simulator = Simulator::new(spec, layers, mapping, &stats, config.seed);
-        Ok(Self {
+        Self {
             workload,
             config,
-            count,
-            simulator,
-        })
+            count: config.images.min(workload.len()),
+            simulator: Simulator::new(spec, layers, mapping, stats, config.seed),
+        }
     }
 
     /// Look by look: all chips run the pictures up to the next look, then `looks` is asked.
-    fn go(
+    pub(crate) fn go(
         &self,
         looks: &Looks<'_>,
         progress: &(dyn Fn(u64, u64) + Sync),

@@ -115,6 +115,7 @@ Examples:
   farad run --set adc.bits=6 --images 200 --chips 8
   farad run net.tflite --macro my-macro.toml --data cifar-10 --out results
   farad run net.onnx --data ./pictures --pixel-max 1 --mean 0.5,0.5,0.5 --std 0.25,0.25,0.25
+  farad run --images 100 --attribute --out results
   farad run --images 1 --trace trace.json --trace-layer conv2 --trace-column 8")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
@@ -140,6 +141,10 @@ pub(crate) struct RunArgs {
     /// Threads, 0 for all cores.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
     pub(crate) threads: u16,
+    /// Tell the macro's effects apart (quantisation, clipping, mismatch, each noise ...): SQNR of each layer and top-1 with
+    /// each alone and with all but each. Takes two more runs for each.
+    #[arg(long)]
+    pub(crate) attribute: bool,
     /// Write report.json, layers.csv, report.html and the plots into this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

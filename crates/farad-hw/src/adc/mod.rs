@@ -10,6 +10,7 @@ mod flash;
 mod ideal;
 pub mod linearity;
 mod ramp;
+pub mod readout;
 pub mod sar;
 
 use std::fmt;
@@ -37,6 +38,10 @@ pub struct AdcSpec {
     pub area_fixed_um2: f64,
     /// Area per CDAC unit capacitor (or comparator, for a flash), um^2.
     pub area_per_unit_um2: f64,
+    /// `false` only where [`crate::effects`] asks what it costs: inputs are told apart without steps, see [`readout`].
+    pub quantises: bool,
+    /// `false` only there, too: the range has no end, see [`readout`].
+    pub clips: bool,
 }
 
 /// Which part of the charge axis the codes cover.

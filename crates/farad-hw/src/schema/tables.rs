@@ -250,6 +250,8 @@ fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
         ),
         area_fixed_um2: r.real(("adc", "area_fixed_um2"), area_fixed_um2, COST),
         area_per_unit_um2: r.real(("adc", "area_per_unit_um2"), area_per_unit_um2, COST),
+        quantises: true,
+        clips: true,
     }
 }
 

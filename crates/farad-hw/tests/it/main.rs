@@ -3,6 +3,7 @@
 mod checks;
 mod cost;
 mod diagnostics;
+mod effects;
 mod linearity;
 mod models;
 mod netlist;

@@ -20,8 +20,11 @@ impl Report {
                 "Partial report: the run was {warning}. All figures are over what was run."
             ))
         });
+        let effects = self.attribution.as_ref().map_or(String::new(), |attribution| {
+            format!("<h2>Effects</h2>\n{}", page::table(&attribution.effect_table(self)))
+        });
         let body = format!(
-            "{partial}{header}{cards}<h2>Layers</h2>\n{layers}{figures}<h2>Macro area</h2>\n{area}<h2>Details</h2>\n{details}",
+            "{partial}{header}{cards}<h2>Layers</h2>\n{layers}{effects}{figures}<h2>Macro area</h2>\n{area}<h2>Details</h2>\n{details}",
             header = page::header(&title, &self.subtitle()),
             cards = page::cards(&self.cards()),
             layers = layer_table(&self.layers),

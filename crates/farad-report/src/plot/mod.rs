@@ -3,6 +3,7 @@
 //! A plot stands alone as a file: dark ink on white. On the HTML page the same text is inlined and the page's style
 //! sheet replaces [`INK`], [`GRID`] and [`PAPER`] by the reader's colours, so these three are used for nothing else.
 
+mod attribution;
 pub(crate) mod bars;
 pub(crate) mod chart;
 mod codes;
@@ -87,6 +88,9 @@ impl Report {
                 title: title.into(),
                 svg: codes::draw(title, &self.layers)?,
             });
+        }
+        if let Some(attribution) = self.attribution.as_ref().filter(|a| !a.effects.is_empty()) {
+            plots.extend(attribution::draw(self, attribution)?);
         }
         Ok(plots)
     }

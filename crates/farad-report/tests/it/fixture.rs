@@ -79,6 +79,7 @@ pub(crate) fn report(layers: usize, chips: usize) -> Report {
             utilization: 0.61,
         },
         layers,
+        attribution: None,
         host: HostInfo {
             wall_s: 12.0,
             images_per_s: 83.0,

@@ -165,7 +165,7 @@ fn mean_square_error(
         };
         for (i, &exact) in charges.iter().enumerate() {
             let (evaluation, of_evaluation) = (i / (tile.outputs.len() * slots), i % (tile.outputs.len() * slots));
-            let seen = drive.convert(of_evaluation / slots, of_evaluation % slots, evaluation, &mut |_| {});
+            let (seen, _) = drive.convert(of_evaluation / slots, of_evaluation % slots, evaluation, &mut |_| {});
             let read = (seen.conversion.code as f64 - middle) * tile.scale.lsb_counts;
             square += (read - f64::from(exact)).powi(2);
             n += 1;

@@ -1,8 +1,10 @@
 //! The fast engine equals the readable one, bit for bit, whatever the macro, the shape, the instruction set and the batch.
 
-use crate::fixture::{activations, layer, run, spec};
+use crate::fixture::{activations, exact, layer, run, spec};
+use farad_hw::adc::Range;
+use farad_hw::effects::none;
 use farad_hw::scale::ChargeStats;
-use farad_sim::{EngineKind, Isa};
+use farad_sim::{EngineKind, Isa, Simulator};
 use proptest::prelude::*;
 
 /// Every combination of bit combiners, signs, cells and ADCs that the schema allows, with every non-ideality on or off.
@@ -78,8 +80,11 @@ proptest! {
         out_c in 1usize..=10,
         seed in any::<u64>(),
         chip in 0u32..5,
+        // Mostly a converter as it is; else one whose steps or whose end of the range are switched off.
+        (quantises, clips) in prop_oneof![6 => Just((true, true)), 1 => Just((false, true)), 1 => Just((true, false)), 1 => Just((false, false))],
     ) {
-        let spec = spec(&toml);
+        let mut spec = spec(&toml);
+        (spec.adc.quantises, spec.adc.clips) = (quantises, clips);
         let side = if in_c * k * k > 1000 { 1 } else { 2 };
         let layer = layer(in_c, out_c, k, side, 1, seed);
         let x = activations(&layer, 5, seed ^ 1);
@@ -92,6 +97,32 @@ proptest! {
                 prop_assert_eq!(&got, &expected, "{:?} batch {}", isa, batch);
                 prop_assert_eq!(&seen, &events);
             }
+        }
+    }
+
+    /// Without any effect, what differs from exact arithmetic is the rounding of each conversion's input to the ADC's axis.
+    #[test]
+    fn without_effects_the_axis_is_all_that_is_left(
+        toml in macros(), in_c in prop_oneof![Just(3usize), Just(44), Just(300)], seed in any::<u64>(),
+    ) {
+        let mut spec = none(&spec(&toml));
+        // Of a range that is far too small for the charges, even an input without an end would not hold them.
+        spec.adc.range = Range::Full;
+        let layer = layer(in_c, 3, 3, 2, 1, seed);
+        let x = activations(&layer, 2, seed);
+        let (got, _) = run(&spec, &layer, None, EngineKind::Fast(Isa::detect()), 0, &x, 2);
+        let layers = std::slice::from_ref(&layer);
+        let mapping = farad_map::map(&spec, layers).unwrap();
+        let lsb_counts = Simulator::new(&spec, layers, &mapping, &[None], 0).lsb_counts(0);
+        let columns = farad_hw::encoding::columns(&spec);
+        let digital: i32 = columns.iter().map(|c| c.digital_weight.abs()).sum();
+        let conversions = if spec.conversions_per_output() == 1 { 1 } else { digital };
+        let parts = mapping.layers[0].tiles.iter().map(|tile| tile.part + 1).max().unwrap();
+        // Half a step each, weighted as codes are; gated tiles have steps of their own, no more than twice the mean. f32 adds a hundredth.
+        let step = 2.0 * lsb_counts / f64::from(farad_core::axis::lsb_steps(spec.adc.bits));
+        let most = 0.51 * step * f64::from(conversions) * 255.0 * parts as f64 + 0.5;
+        for (&got, exact) in got.iter().zip(exact(&layer, &x)) {
+            prop_assert!(f64::from((got - exact).abs()) <= most, "{} for {}, may differ by {}", got, exact, most);
         }
     }
 

@@ -52,10 +52,15 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         threads: args.threads as usize,
     };
     let progress = Progress::new(terminal, images);
-    let report = job
+    let mut report = job
         .run(&config, &|done, total| progress.update(done, total), &stop)
         .map_err(|e| Failure::Other(e.into()))?;
     drop(progress);
+    if args.attribute {
+        let progress = Progress::new(terminal, images);
+        job.attribute(&mut report, &config, &|done, total| progress.update(done, total), &stop)
+            .map_err(|e| Failure::Other(e.into()))?;
+    }
     if let Some(trace) = trace {
         trace.write(&workload, &hw.spec, job.mapping(), job.schedule(), &config, terminal)?;
     }

@@ -2,6 +2,7 @@
 // What a test's helper cannot unwrap has failed the test.
 #![allow(clippy::unwrap_used)]
 
+mod attribute;
 mod bad_inputs;
 mod characterize;
 mod data;
