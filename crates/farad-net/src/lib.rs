@@ -28,5 +28,7 @@ pub use error::NetError;
 pub use exact::ExactEngine;
 pub use layer::{Activations, MacEngine, MacLayer};
 pub use network::{Network, NodeInfo, TensorView};
-pub use onnx::export::{ExportError, QdqGraph, QdqTensor, Quantisation, QuantisedWeights, Window};
+pub use onnx::export::{
+    ExportError, QdqGraph, QdqTensor, Quantisation, QuantisedWeights, StoredGraph, StoredWeights, Window,
+};
 pub use preprocess::Preprocess;

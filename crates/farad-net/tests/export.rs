@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use farad_net::{
-    ExactEngine, ExportError, Network, Preprocess, QdqGraph, QdqTensor, Quantisation, QuantisedWeights, Window,
+    ExactEngine, ExportError, Network, Preprocess, QdqGraph, QdqTensor, Quantisation, QuantisedWeights, StoredGraph,
+    Window,
 };
 use proptest::prelude::*;
 
@@ -316,6 +317,22 @@ proptest! {
         prop_assert_eq!(network.classes(), 3);
         prop_assert_eq!(network.preprocess(), Some(&identity(case.stored[0], case.shape[2])));
         prop_assert_eq!(network.dataset(), Some("noise"));
+    }
+
+    /// So does the reader of exports, with scales and biases.
+    #[test]
+    fn what_went_into_a_file_comes_out(case in cases()) {
+        let stored = StoredGraph::parse(&case.export().unwrap()).unwrap();
+        prop_assert_eq!(stored.name(), "case");
+        prop_assert_eq!(stored.preprocess(), Some(&identity(case.stored[0], case.shape[2])));
+        prop_assert_eq!(stored.input(), Some(case.stored[0]));
+        prop_assert_eq!(stored.quantisation("sum"), Some(case.stored[3]));
+        prop_assert_eq!(stored.quantisation("pool"), None);
+        for (name, weights) in [("stem", &case.stem), ("grouped", &case.grouped)] {
+            let read = stored.weights(name).unwrap();
+            prop_assert_eq!(read.weights(), weights.borrow());
+        }
+        prop_assert!(stored.weights("sum").is_none() && stored.weights("absent").is_none());
     }
 }
 

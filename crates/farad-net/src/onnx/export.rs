@@ -9,6 +9,8 @@
 
 use prost::Message;
 
+pub use stored::{StoredGraph, StoredWeights};
+
 use super::proto::{Attribute, Model, OperatorSet, StringEntry, Tensor};
 use super::write::{self, Writer};
 use crate::graph::Padding;
@@ -23,6 +25,8 @@ const IR_VERSION: i64 = 8;
 /// Names of the float tensors where images enter and logits leave.
 const INPUT: &str = "image";
 const OUTPUT: &str = "logits";
+/// Name of the input's bytes.
+const IMAGE: &str = "image.quantised";
 
 /// How real values are stored as bytes: `real = (byte - zero) * scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +38,7 @@ pub struct Quantisation {
 }
 
 /// Weights and biases of one layer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuantisedWeights<'a> {
     /// `[out_c][ky][kx][in_c / groups]`; of a fully connected layer `[out_c][y][x][c]` over its input.
     pub values: &'a [i8],
@@ -180,7 +184,7 @@ impl QdqGraph {
         graph.describe("farad.pixel_max", preprocess.pixel_max.to_string());
         graph.describe("farad.mean", list(&preprocess.mean));
         graph.describe("farad.std", list(&preprocess.std));
-        let image = graph.quantise("image.quantised", INPUT.to_owned(), shape, false, quantisation)?;
+        let image = graph.quantise(IMAGE, INPUT.to_owned(), shape, false, quantisation)?;
         Ok((graph, image))
     }
 
@@ -492,5 +496,6 @@ fn shape_error(name: &str, what: String) -> ExportError {
     }
 }
 
+mod stored;
 #[cfg(test)]
 mod structure;
