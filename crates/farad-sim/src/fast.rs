@@ -2,6 +2,7 @@
 
 use crate::plan::{LayerPlan, TilePlan};
 use crate::probe::{Seen, TileProbe, is_sampled};
+use crate::simulator::Wanted;
 use farad_core::axis::{add_noise, add_noise_beyond};
 use farad_core::round::half_even;
 use farad_hw::MacroSpec;
@@ -419,13 +420,15 @@ fn decide(
         })
 }
 
-/// Accumulators of a batch: `out[image][position][out_c]`, without bias. `tiles[copy][tile]` are the plan's, lowered.
+/// Accumulators of a batch at the wanted positions: `out[image][position][out_c]`, without bias. `tiles[copy][tile]` are the
+/// plan's, lowered.
 pub(crate) fn layer(
     spec: &MacroSpec,
     isa: Isa,
     plan: &LayerPlan,
     tiles: &[Vec<FastTile>],
     x: Activations<'_>,
+    wanted: &Wanted<'_>,
     probes: &mut [Vec<TileProbe>],
     scratch: &mut Scratch,
     out: &mut [i32],
@@ -435,7 +438,8 @@ pub(crate) fn layer(
         let mut sites = images
             .iter()
             .enumerate()
-            .flat_map(|(i, &image)| copy.positions.clone().map(move |p| (i, image, p)));
+            .flat_map(|(i, &image)| copy.positions.clone().map(move |p| (i, image, p)))
+            .filter(|&(i, _, p)| wanted(i, p));
         let rows = plan.geometry.full_rows();
         let blocks = (1024 * 1024 / (LANES * rows)).clamp(1, CHUNK);
         let mut chunk = Vec::with_capacity(blocks * LANES);

@@ -27,6 +27,6 @@ pub use digital::{DigitalEngine, DigitalNetwork};
 pub use error::SimError;
 pub use farad_kernels::Isa;
 pub use outcome::{ChipOutcome, LayerOutcome, RunOutcome, Verdict};
-pub use run::{COMPARED_IMAGES, Looks, RunConfig, run, run_until};
-pub use simulator::{Chip, EngineKind, Probes, Session, Simulator};
+pub use run::{CALIBRATION_IMAGES, COMPARED_IMAGES, Looks, RunConfig, run, run_until};
+pub use simulator::{Chip, EngineKind, Probes, Session, Simulator, Wanted};
 pub use workload::{ImageSet, Workload, accuracy};

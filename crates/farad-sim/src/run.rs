@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub const COMPARED_IMAGES: u32 = 32;
 
 /// Images that set ADC ranges which follow the data: the first ones of the data set.
-const CALIBRATION_IMAGES: usize = 32;
+pub const CALIBRATION_IMAGES: usize = 32;
 
 /// Images that one thread runs together.
 const BATCH: usize = 32;

@@ -178,18 +178,52 @@ impl Session<'_> {
     }
 }
 
+/// Which output positions to compute, by image of the batch and position.
+pub type Wanted<'a> = dyn Fn(usize, usize) -> bool + 'a;
+
 impl MacEngine for Session<'_> {
     fn accumulate(&mut self, index: usize, layer: &MacLayer, x: Activations<'_>, out: &mut [i32]) {
+        self.accumulate_at(index, layer, x, &|_, _| true, out);
+    }
+}
+
+impl Session<'_> {
+    /// As [`accumulate`](MacEngine::accumulate), at the wanted positions only: the accumulators of the others are left as they
+    /// are, and nothing is converted for them.
+    pub fn accumulate_at(
+        &mut self,
+        index: usize,
+        layer: &MacLayer,
+        x: Activations<'_>,
+        wanted: &Wanted<'_>,
+        out: &mut [i32],
+    ) {
         let Simulator { spec, plans, .. } = self.chip.simulator;
         let plan = &plans[index];
         let probes = &mut self.probes.0[index];
         match &self.chip.tiles {
-            Tiles::Fast(isa, tiles) => fast::layer(spec, *isa, plan, &tiles[index], x, probes, &mut self.scratch, out),
+            Tiles::Fast(isa, tiles) => {
+                fast::layer(
+                    spec,
+                    *isa,
+                    plan,
+                    &tiles[index],
+                    x,
+                    wanted,
+                    probes,
+                    &mut self.scratch,
+                    out,
+                );
+            }
             Tiles::Reference(models) => {
                 let shape = layer.shape;
                 let images = x.data.chunks_exact(shape.in_h * shape.in_w * shape.in_c).zip(x.images);
-                for ((image, &id), out) in images.zip(out.chunks_exact_mut(shape.positions() * shape.out_c)) {
-                    for (position, out) in out.chunks_exact_mut(shape.out_c).enumerate() {
+                let images = images
+                    .zip(out.chunks_exact_mut(shape.positions() * shape.out_c))
+                    .enumerate();
+                for (i, ((image, &id), out)) in images {
+                    let positions = out.chunks_exact_mut(shape.out_c).enumerate();
+                    for (position, out) in positions.filter(|(position, _)| wanted(i, *position)) {
                         reference::position(spec, plan, &models[index], image, (position as u32, id), probes, out);
                     }
                 }
