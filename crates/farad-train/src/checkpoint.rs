@@ -4,11 +4,11 @@ use crate::TrainError;
 use crate::model::Model;
 use crate::ops::{Moments, with_slice};
 use crate::optimizer::{Average, Optimizer, Slots};
-use crate::qat::QatModel;
-use crate::run::Quantised;
+use crate::qat::{LayerErrors, QatModel};
+use crate::run::{Quantised, Teacher, preprocess};
 use candle_core::{DType, Device, Tensor, Var};
 use farad_hw::scale::ChargeStats;
-use farad_net::{Preprocess, Quantisation};
+use farad_net::Quantisation;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -37,6 +37,9 @@ pub(crate) struct Position {
     pub(crate) widths: Vec<usize>,
     pub(crate) slot_steps: BTreeMap<String, u32>,
     pub(crate) average_updates: u64,
+    /// Mean and standard deviation of each channel of the images, where they came with a network and are not the dataset's.
+    #[serde(default)]
+    pub(crate) statistics: Option<(Vec<f32>, Vec<f32>)>,
 }
 
 /// What a checkpoint keeps besides the model.
@@ -101,6 +104,13 @@ pub(crate) fn write(
                 Tensor::from_slice(&stats, stats.len(), &Device::Cpu)?,
             );
         }
+        for (i, errors) in quantised.errors.iter().enumerate() {
+            tensors.insert(format!("errors/{i}"), vector(&errors.to_vec())?);
+        }
+        if let Some(file) = &quantised.teacher {
+            let file = Tensor::from_slice(&file.bytes, file.bytes.len(), &Device::Cpu)?;
+            tensors.insert("teacher/file".to_owned(), file);
+        }
     }
     let position = Position {
         widths: model.graph.widths(),
@@ -133,8 +143,8 @@ pub(crate) fn replace(file: &Path, write: impl FnOnce(&Path) -> Result<(), Strin
     })
 }
 
-/// Reads `file` into a model that was newly made for the recipe's network.
-pub(crate) fn read(file: &Path, model: &mut Model, preprocess: &Preprocess) -> Result<Kept, TrainError> {
+/// Reads `file` into a model that was newly made for the recipe's network. `statistics` are those of the dataset's images.
+pub(crate) fn read(file: &Path, model: &mut Model, statistics: &(Vec<f32>, Vec<f32>)) -> Result<Kept, TrainError> {
     let error = |problem: String| TrainError::File {
         path: file.to_owned(),
         problem,
@@ -158,12 +168,14 @@ pub(crate) fn read(file: &Path, model: &mut Model, preprocess: &Preprocess) -> R
         updates: position.average_updates,
         ..Average::default()
     };
-    let (mut integers, mut ranges, mut charges) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+    let (mut integers, mut ranges) = (BTreeMap::new(), Vec::new());
+    let (mut charges, mut errors, mut teacher) = (BTreeMap::new(), BTreeMap::new(), None);
     for (key, tensor) in &tensors {
         let Some((kind, name)) = key.split_once('/') else {
             continue;
         };
         let values = || with_slice(tensor, <[f32]>::to_vec);
+        let layer = || name.parse::<usize>().map_err(|_| error(format!("{key} is no layer")));
         match kind {
             "parameter" => {
                 let tensor = tensor.to_device(model.device())?;
@@ -207,8 +219,13 @@ pub(crate) fn read(file: &Path, model: &mut Model, preprocess: &Preprocess) -> R
                     })
                     .collect();
             }
+            "errors" => {
+                let of_layer = LayerErrors::from_slice(&values()?);
+                let of_layer = of_layer.ok_or_else(|| error(format!("{key} is not whole")))?;
+                errors.insert(layer()?, of_layer);
+            }
+            "teacher" => teacher = Some(Teacher::new(&model.graph.name, tensor.to_vec1()?)?),
             "charges" => {
-                let layer: usize = name.parse().map_err(|_| error(format!("{key} is no layer")))?;
                 let stats = match tensor.to_vec1::<f64>()?[..] {
                     [mean, sigma, percentile] => Some(ChargeStats {
                         mean,
@@ -217,14 +234,21 @@ pub(crate) fn read(file: &Path, model: &mut Model, preprocess: &Preprocess) -> R
                     }),
                     _ => None,
                 };
-                charges.insert(layer, stats);
+                charges.insert(layer()?, stats);
             }
             _ => return Err(error(format!("unknown entry {key}"))),
         }
     }
     let quantised = (!ranges.is_empty()).then(|| Quantised {
-        model: QatModel::restore(model.graph.clone(), integers, ranges, preprocess.clone()),
+        model: QatModel::restore(
+            model.graph.clone(),
+            integers,
+            ranges,
+            preprocess(position.statistics.as_ref().unwrap_or(statistics)),
+        ),
         charges: charges.into_values().collect(),
+        errors: errors.into_values().collect(),
+        teacher,
     });
     Ok(Kept {
         position,

@@ -45,10 +45,20 @@ pub(crate) fn float_accuracy(
     Ok(right as f64 / test.len() as f64)
 }
 
-/// Part of the images that the int8 network gets right.
-pub(crate) fn integer_accuracy(network: &Network, data: &Dataset, on: Forward<'_>) -> Result<f64, TrainError> {
-    let indices: Vec<u32> = (0..data.len() as u32).collect();
-    let count = |engines: Engines<'_>| {
+/// Part of the first `images` images (0 for all) that the int8 network gets right.
+pub(crate) fn integer_accuracy(
+    network: &Network,
+    data: &Dataset,
+    images: usize,
+    on: Forward<'_>,
+) -> Result<f64, TrainError> {
+    let count = if images == 0 {
+        data.len()
+    } else {
+        images.min(data.len())
+    };
+    let indices: Vec<u32> = (0..count as u32).collect();
+    let right = |engines: Engines<'_>| {
         let chunks = indices.par_chunks(TOGETHER).map(|indices| {
             let (first, last) = (indices[0] as usize, indices[indices.len() - 1] as usize);
             let image = data.pixels.len() / data.len();
@@ -58,8 +68,8 @@ pub(crate) fn integer_accuracy(network: &Network, data: &Dataset, on: Forward<'_
         });
         chunks.collect::<Result<Vec<u64>, farad_net::NetError>>()
     };
-    let right = with_engines(network, on, count)?.map_err(|e| network_error(network.name(), e))?;
-    Ok(right.iter().sum::<u64>() as f64 / data.len() as f64)
+    let right = with_engines(network, on, right)?.map_err(|e| network_error(network.name(), e))?;
+    Ok(right.iter().sum::<u64>() as f64 / count as f64)
 }
 
 fn forward(

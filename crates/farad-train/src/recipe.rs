@@ -5,6 +5,7 @@ use crate::prune::{Budget, Checked, Criterion, Settings, criterion};
 use crate::qat::QatSettings;
 use crate::vary::Target;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A recipe: from random weights to a network, in stages.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -14,7 +15,8 @@ pub struct Recipe {
     pub network: String,
     /// Dataset by name, or its folder; its training split trains, its test split measures.
     pub dataset: String,
-    /// Checkpoint whose network is the start, instead of random weights: several recipes can share a dense network.
+    /// Checkpoint whose network is the start, instead of random weights: several recipes can share a dense network. Or an
+    /// int8 network that an export wrote (`.onnx`), which trains on as that.
     #[serde(default)]
     pub from: Option<String>,
     /// Of everything random.
@@ -263,6 +265,13 @@ impl Recipe {
         }
     }
 
+    /// The int8 network to start from.
+    #[must_use]
+    pub fn network_file(&self) -> Option<&Path> {
+        let file = Path::new(self.from.as_deref()?);
+        file.extension().is_some_and(|e| e == "onnx").then_some(file)
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut check = |ok: bool, problem: String| {
@@ -284,6 +293,11 @@ impl Recipe {
             self.average.is_none_or(|a| (0.0..1.0).contains(&a)),
             "`average` must be in 0..1".to_owned(),
         );
+        let is_after_floats = |stage: &Stage| matches!(stage.stage, Kind::Qat | Kind::Export);
+        check(
+            self.network_file().is_none() || self.stages.iter().all(is_after_floats),
+            "`from` is an int8 network: only `qat` and `export` stages can follow".to_owned(),
+        );
         for (i, stage) in self.stages.iter().enumerate() {
             let at = format!("stage {} ({})", i + 1, stage.stage.as_str());
             let trains = !matches!(stage.stage, Kind::Prune | Kind::Export);
@@ -303,19 +317,17 @@ impl Recipe {
                 stage.stage == Kind::Qat || stage.stage == Kind::Export || stage.qat == QatSettings::default(),
                 format!("{at} does not quantise: no `qat`"),
             );
-            check(
-                stage.qat.steps_per_chip > 0,
-                format!("{at}: `steps_per_chip` is at least 1"),
-            );
             if stage.stage == Kind::Qat {
-                check(stage.qat.images > 0, format!("{at} needs `images`"));
+                for problem in stage.qat.problems() {
+                    check(false, format!("{at}: {problem}"));
+                }
                 check(
                     stage.size.is_none(),
                     format!("{at} trains at the size of the dataset: no `size`"),
                 );
                 let after = &self.stages[i + 1..];
                 check(
-                    after.iter().all(|next| matches!(next.stage, Kind::Qat | Kind::Export)),
+                    after.iter().all(is_after_floats),
                     format!("{at}: after it only `qat` and `export` can follow, the network is int8 then"),
                 );
             }

@@ -2,8 +2,11 @@
 
 mod prune;
 mod qat;
+mod start;
 
-pub(crate) use qat::Quantised;
+pub(crate) use qat::{Quantised, Teacher};
+pub(crate) use start::preprocess;
+use start::{adopt, first, from_network, trained};
 
 use crate::batches::{Images, channel_statistics};
 use crate::checkpoint::{self, Kept, Position};
@@ -16,7 +19,6 @@ use crate::{Architecture, Graph, Model, Pass, Statistics, TrainError, cross_entr
 use candle_core::{Device, Tensor, Var};
 use farad_data::Dataset;
 use farad_hw::MacroSpec;
-use farad_net::Preprocess;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -130,9 +132,9 @@ impl Run {
             stage.qat.target.as_deref().map(of).transpose()
         };
         let targets = recipe.stages.iter().map(target).collect::<Result<_, _>>()?;
-        let statistics = channel_statistics(&train);
+        let mut statistics = channel_statistics(&train);
         let kept = if checkpoint.exists() {
-            let mut kept = checkpoint::read(checkpoint, &mut model, &preprocess(&statistics))?;
+            let mut kept = checkpoint::read(checkpoint, &mut model, &statistics)?;
             let begun = kept.position.stage + usize::from(kept.position.step > 0);
             let before = serde_json::from_str::<Recipe>(&kept.position.recipe);
             if !before.is_ok_and(|before| before.until(begun) == recipe.until(begun)) {
@@ -146,19 +148,21 @@ impl Run {
             kept.position.recipe = text;
             kept
         } else {
-            if let Some(from) = &recipe.from {
-                let kept = checkpoint::read(Path::new(from), &mut model, &preprocess(&statistics))?;
-                adopt(&model.parameters, &kept.average)?;
-            }
-            let position = Position {
-                recipe: text,
-                ..Position::default()
+            let mut kept = match (&recipe.from, recipe.network_file()) {
+                (_, Some(file)) => from_network(file, &mut model, recipe.seed)?,
+                (Some(from), None) => {
+                    let kept = checkpoint::read(Path::new(from), &mut model, &statistics)?;
+                    adopt(&model.parameters, &kept.average)?;
+                    Kept::default()
+                }
+                (None, None) => Kept::default(),
             };
-            Kept {
-                position,
-                ..Kept::default()
-            }
+            kept.position.recipe = text;
+            kept
         };
+        if let Some(own) = &kept.position.statistics {
+            statistics = own.clone();
+        }
         let left = recipe.stages.iter().skip(kept.position.stage);
         Budget::check_all(&model.graph, left.filter_map(|stage| stage.budget.as_ref()))?;
         Ok(Self {
@@ -455,7 +459,7 @@ impl Run {
             None => self.quantise(stage)?.export(&metadata)?,
         };
         let network = farad_net::Network::parse(&self.model.graph.name, &onnx).map_err(|e| error(e.to_string()))?;
-        let accuracy = integer_accuracy(&network, &self.test, Forward::Exact)?;
+        let accuracy = integer_accuracy(&network, &self.test, 0, Forward::Exact)?;
         checkpoint::replace(file, |part| std::fs::write(part, onnx).map_err(|e| e.to_string())).map_err(error)?;
         self.record(stage, 0, 0.0, accuracy, Vec::new(), tell);
         Ok(())
@@ -482,7 +486,7 @@ impl Run {
     ) -> Result<(), TrainError> {
         let own = self.exchange_average()?;
         let accuracy = match &self.quantised {
-            Some(quantised) => self.evaluate_quantised(quantised),
+            Some(quantised) => self.evaluate_quantised(stage, quantised),
             None => self.evaluate(),
         };
         if let Some(own) = own {
@@ -555,36 +559,4 @@ impl Run {
             recipe.precision.into(),
         )
     }
-}
-
-/// The parameters that train: those of the int8 network, once there is one.
-fn trained<'a>(model: &'a Model, quantised: Option<&'a Quantised>) -> &'a BTreeMap<String, Var> {
-    quantised.map_or(&model.parameters, |quantised| quantised.model.parameters())
-}
-
-/// Gives parameters their averages.
-fn adopt(parameters: &BTreeMap<String, Var>, average: &Average) -> Result<(), TrainError> {
-    for (name, parameter) in parameters {
-        if let Some(values) = average.values.get(name) {
-            parameter.set(&Tensor::from_slice(values, parameter.dims(), parameter.device())?)?;
-        }
-    }
-    Ok(())
-}
-
-/// How the images of batches are made of pixels.
-fn preprocess((mean, std): &(Vec<f32>, Vec<f32>)) -> Preprocess {
-    Preprocess {
-        pixel_max: 255.0,
-        mean: mean.clone(),
-        std: std.clone(),
-    }
-}
-
-/// The first images of `data`.
-fn first(mut data: Dataset, images: usize) -> Dataset {
-    let images = images.min(data.len());
-    data.pixels.truncate(images * data.height * data.width * data.channels);
-    data.labels.truncate(images);
-    data
 }

@@ -15,6 +15,7 @@ mod pool;
 pub(crate) use add::add;
 pub(crate) use conv_norm::{Moments, Normalize, conv_norm};
 pub(crate) use dense::dense;
+pub(crate) use loss::soft_cross_entropy;
 pub use loss::{correct, cross_entropy};
 pub(crate) use pool::{average_pool, max_pool};
 

@@ -1,6 +1,7 @@
 //! The forward pass: the integer network on exact integers or on a chip, remembered for the backward pass.
 
 use super::integer::IntegerLayer;
+use super::surrogate::{LayerErrors, SurrogateEngine};
 use crate::TrainError;
 use crate::graph::Graph;
 use farad_hw::MacroSpec;
@@ -27,6 +28,13 @@ pub enum Forward<'a> {
         /// Number of the chip: whose static errors. Training takes another one every few steps.
         chip: u32,
         /// Of the temporal noise. Noise belongs to seed, place and image, so training takes another one every step.
+        seed: u64,
+    },
+    /// A chip by its moments: exact integers with the errors that were found on it.
+    Surrogate {
+        /// By MAC layer: [`QatModel::errors`](super::QatModel::errors).
+        errors: &'a [LayerErrors],
+        /// Of what is drawn; another one every step.
         seed: u64,
     },
 }
@@ -127,6 +135,16 @@ impl Integers {
     }
 }
 
+/// Logits `[image][class]` of `network` in exact integers, for stored bytes of images.
+pub(super) fn exact_logits(network: &Network, input: &[u8], images: &[u32]) -> Result<Vec<f32>, TrainError> {
+    let digital = DigitalNetwork::new(network.mac_layers());
+    let len = input.len() / images.len().max(1);
+    let chunks = input.par_chunks((len * CHUNK).max(1)).zip(images.par_chunks(CHUNK));
+    let run = |(input, images)| network.run(input, images, &mut DigitalEngine(&digital));
+    let logits = chunks.map(run).collect::<Result<Vec<_>, _>>();
+    Ok(logits.map_err(|e| network_error(network.name(), e))?.concat())
+}
+
 pub(crate) fn network_error(name: &str, problem: impl ToString) -> TrainError {
     TrainError::Data {
         name: name.to_owned(),
@@ -157,6 +175,7 @@ fn joined(parts: Vec<Trace>, nodes: usize) -> Trace {
 pub(crate) enum Engines<'a> {
     Exact(&'a DigitalNetwork),
     Chip(&'a Chip<'a>),
+    Surrogate(&'a DigitalNetwork, &'a [LayerErrors], u64),
 }
 
 impl Engines<'_> {
@@ -164,6 +183,7 @@ impl Engines<'_> {
         match self {
             Self::Exact(network) => Box::new(DigitalEngine(network)),
             Self::Chip(chip) => Box::new(chip.session()),
+            Self::Surrogate(network, errors, seed) => Box::new(SurrogateEngine::new(network, errors, *seed)),
         }
     }
 }
@@ -180,6 +200,7 @@ pub(crate) fn with_engines<T>(
     let layers = network.mac_layers();
     match forward {
         Forward::Exact => Ok(f(Engines::Exact(&DigitalNetwork::new(layers)))),
+        Forward::Surrogate { errors, seed } => Ok(f(Engines::Surrogate(&DigitalNetwork::new(layers), errors, seed))),
         Forward::Macro {
             spec,
             charges,
@@ -212,11 +233,16 @@ impl MacEngine for Watch<'_> {
         let range = self.ranges[node];
         let step = integer.input_scale / range.scale;
         let factors: Vec<f32> = integer.scales.iter().map(|s| s * step).collect();
-        self.inside[node] = out
+        let inside = &mut self.inside[node];
+        inside.resize(out.len(), false);
+        let rows = out
             .chunks_exact(factors.len())
-            .flat_map(|acc| acc.iter().zip(&factors).zip(&integer.bias))
-            .map(|((acc, factor), bias)| is_inside(acc.wrapping_add(*bias) as f32 * factor, range))
-            .collect();
+            .zip(inside.chunks_exact_mut(factors.len()));
+        for (acc, inside) in rows {
+            for (((acc, inside), factor), bias) in acc.iter().zip(inside).zip(&factors).zip(&integer.bias) {
+                *inside = is_inside(acc.wrapping_add(*bias) as f32 * factor, range);
+            }
+        }
     }
 }
 

@@ -54,6 +54,16 @@ impl IntegerLayer {
         }
     }
 
+    /// What the biases stand for.
+    pub(super) fn real_bias(&self) -> Vec<f32> {
+        let steps = self.scales.iter().map(|scale| f64::from(self.input_scale * scale));
+        self.bias
+            .iter()
+            .zip(steps)
+            .map(|(&b, step)| (f64::from(b) * step) as f32)
+            .collect()
+    }
+
     /// What the integers stand for, `[c_out][...]`.
     pub(super) fn real(&self) -> Vec<f32> {
         let depth = self.values.len() / self.scales.len();

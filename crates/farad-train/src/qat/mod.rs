@@ -7,8 +7,8 @@
 //! network with the weights and activations that the integers stand for.
 //!
 //! `fold` takes batch norm into the weights, `observe` finds the ranges of activations, `integer` rounds weights,
-//! `export` writes the network, `forward` runs it, `backward` goes back, and `recalibrate` takes out what the macro does
-//! to every channel.
+//! `export` writes the network and `stored` reads it, `forward` runs it, `backward` goes back. `moments` compares a chip
+//! with exact arithmetic: `recalibrate` takes out what the macro does to every channel, `surrogate` draws it.
 
 mod backward;
 mod export;
@@ -16,14 +16,19 @@ mod fold;
 mod forward;
 mod integer;
 mod model;
+mod moments;
 mod observe;
 mod recalibrate;
 mod settings;
+mod stored;
+mod surrogate;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use forward::{Engines, network_error, with_engines};
 pub use forward::{Forward, target_macro};
-pub use model::{Gradients, QatModel};
+pub use model::{Gradients, Objective, QatModel};
 pub use observe::Observer;
-pub use settings::QatSettings;
+pub use settings::{QatSettings, Through};
+pub(crate) use stored::from_file;
+pub use surrogate::LayerErrors;

@@ -3,12 +3,14 @@
 use super::backward::Backward;
 use super::export::encode;
 use super::fold::fold;
-use super::forward::{Forward, Integers, Trace, macro_error, network_error};
+use super::forward::{Forward, Integers, Trace, exact_logits, macro_error, network_error};
 use super::integer::IntegerLayer;
+use super::moments::measure;
 use super::observe::{Observer, code, ranges};
+use super::surrogate::LayerErrors;
 use crate::graph::{Graph, Op};
 use crate::model::Model;
-use crate::ops::{correct, cross_entropy, with_slice};
+use crate::ops::{correct, cross_entropy, soft_cross_entropy, with_slice};
 use crate::prune::Batch;
 use crate::{Precision, TrainError};
 use candle_core::{Device, Tensor, Var};
@@ -27,6 +29,17 @@ pub struct QatModel {
     pub(super) parameters: BTreeMap<String, Var>,
     pub(super) ranges: Vec<Quantisation>,
     preprocess: Preprocess,
+}
+
+/// What a training step makes smaller.
+#[derive(Debug, Clone, Copy)]
+pub struct Objective<'a> {
+    /// As in [`cross_entropy`].
+    pub smoothing: f64,
+    /// A network of the same input whose probabilities, in exact integers, are the target of this part of the loss.
+    pub teacher: Option<(&'a Network, f64)>,
+    /// Of the backward pass.
+    pub precision: Precision,
 }
 
 /// What a training step needs to know.
@@ -73,6 +86,11 @@ impl QatModel {
             ranges,
             preprocess,
         }
+    }
+
+    /// How pixels become the input.
+    pub(crate) fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
     }
 
     /// How the output of each node is stored.
@@ -182,8 +200,25 @@ impl QatModel {
             .map_err(|e| network_error(&self.graph.name, e))
     }
 
+    /// What chip `chip` does to the accumulators of each layer, on the images `x` `[n][h][w][c]`. `charges` are as in
+    /// [`Forward::Macro`], `seed` is the temporal noise's.
+    ///
+    /// # Errors
+    /// As [`charges`](Self::charges).
+    pub fn errors(
+        &self,
+        x: &Tensor,
+        spec: &MacroSpec,
+        charges: &[Option<ChargeStats>],
+        chip: u32,
+        seed: u64,
+    ) -> Result<Vec<LayerErrors>, TrainError> {
+        let images: Vec<u32> = (0..x.dim(0)? as u32).collect();
+        let (integers, input) = (self.integers()?, self.input(x)?);
+        Ok(measure(&integers, spec, charges, (chip, seed), &input, &images)?.errors)
+    }
+
     /// The loss of a batch, images of these numbers in their dataset, and its gradients, straight through the rounding.
-    /// `smoothing` is as in [`cross_entropy`], `precision` that of the backward pass.
     ///
     /// # Errors
     /// As [`logits`](Self::logits).
@@ -192,13 +227,16 @@ impl QatModel {
         (x, labels): &Batch,
         images: &[u32],
         forward: Forward<'_>,
-        smoothing: f64,
-        precision: Precision,
+        objective: Objective<'_>,
     ) -> Result<Gradients, TrainError> {
         let integers = self.integers()?;
         let trace = self.trace(&integers, x, images, forward)?;
         let logits = Var::from_tensor(&self.tensor(trace.logits.clone(), images.len())?)?;
-        let loss = cross_entropy(&logits, labels, smoothing)?;
+        let mut loss = cross_entropy(&logits, labels, objective.smoothing)?;
+        if let Some((teacher, part)) = objective.teacher {
+            let taught = self.tensor(exact_logits(teacher, &trace.codes[0], images)?, images.len())?;
+            loss = ((loss * (1.0 - part))? + (soft_cross_entropy(&logits, &taught)? * part)?)?;
+        }
         let of_logits = match loss.backward()?.get(&logits) {
             Some(gradient) => with_slice(gradient, <[f32]>::to_vec)?,
             None => vec![0.0; trace.logits.len()],
@@ -209,7 +247,7 @@ impl QatModel {
             integers: &integers,
             trace: &trace,
             images: images.len(),
-            precision,
+            precision: objective.precision,
         };
         Ok(Gradients {
             loss: loss.to_scalar()?,

@@ -1,18 +1,20 @@
 //! The laws of quantisation-aware training, on a network with every operator.
 
-use super::forward::{Forward, Integers, Trace, target_macro};
+use super::forward::{Forward, Integers, Trace};
 use super::observe::real;
-use super::{Observer, QatModel};
+use super::{Objective, Observer, QatModel, from_file};
+use crate::Precision;
 use crate::architecture::Architecture;
 use crate::graph::{Graph, Op};
 use crate::model::{Model, Pass, Statistics};
 use crate::ops::{self, cross_entropy};
 use crate::prune::Batch;
 use crate::rng::{Purpose, Rng};
-use crate::{Precision, TrainError};
 use candle_core::{Device, Tensor, Var};
 use farad_net::Preprocess;
 use std::collections::BTreeMap;
+
+mod chip;
 
 const NETWORK: &str = r#"
 name = "small"
@@ -50,6 +52,14 @@ fn batch(seed: u64) -> Batch {
     }
     let x = Tensor::from_vec(pixels, (IMAGES, 8, 8, 2), &Device::Cpu).unwrap();
     (x, Tensor::from_vec(labels, IMAGES, &Device::Cpu).unwrap())
+}
+
+fn objective(smoothing: f64) -> Objective<'static> {
+    Objective {
+        smoothing,
+        teacher: None,
+        precision: Precision::F32,
+    }
 }
 
 fn numbers() -> Vec<u32> {
@@ -248,7 +258,7 @@ fn gradients_are_those_of_autograd_straight_through() {
     let qat = quantised(Observer::Percentile(97.0));
     let (x, labels) = batch(1);
     let own = qat
-        .gradients(&(x, labels.clone()), &numbers(), Forward::Exact, 0.1, Precision::F32)
+        .gradients(&(x, labels.clone()), &numbers(), Forward::Exact, objective(0.1))
         .unwrap();
     let (integers, trace) = exact(&qat);
     let extents = qat.graph.extents(8, 8);
@@ -346,90 +356,50 @@ fn the_file_is_the_network_that_was_trained() {
 }
 
 #[test]
-fn an_ideal_macro_is_exact_and_a_real_one_is_a_chip() {
-    let qat = quantised(Observer::Mse);
-    let logits = |spec: &str, chip, seed| {
-        let spec = target_macro(spec, &[]).unwrap();
-        let charges = qat.charges(&batch(1).0, &spec).unwrap();
-        let forward = Forward::Macro {
-            spec: &spec,
-            charges: &charges,
-            chip,
-            seed,
-        };
-        flat(&qat.logits(&batch(1).0, &numbers(), forward).unwrap())
-    };
-    assert_eq!(logits("ideal", 0, 0), exact(&qat).1.logits);
-    let first = logits("pessimistic", 0, 0);
-    assert_eq!(first, logits("pessimistic", 0, 0));
-    assert_ne!(first, logits("pessimistic", 1, 0));
-    assert_ne!(first, logits("pessimistic", 0, 1));
-    // Its ADC range follows the charges.
-    let target = logits("ncku-charge-redistribution", 0, 0);
-    assert!(target != logits("ncku-charge-redistribution", 1, 0));
-    assert!(matches!(target_macro("none", &[]), Err(TrainError::Macro { .. })));
-}
-
-#[test]
-fn training_lowers_the_loss_on_integers_and_on_chips() {
-    let spec = target_macro("pessimistic", &[]).unwrap();
-    for on_macro in [false, true] {
-        let qat = quantised(Observer::Mse);
-        let charges = qat.charges(&batch(1).0, &spec).unwrap();
-        let mut losses = Vec::new();
-        for step in 0..12u32 {
-            let forward = match on_macro {
-                true => Forward::Macro {
-                    spec: &spec,
-                    charges: &charges,
-                    chip: step / 3,
-                    seed: u64::from(step),
-                },
-                false => Forward::Exact,
-            };
-            let step = qat
-                .gradients(&batch(1), &numbers(), forward, 0.0, Precision::F32)
-                .unwrap();
-            losses.push(step.loss);
-            for (name, gradient) in &step.of {
-                let variable = &qat.parameters()[name];
-                variable
-                    .set(&(variable.as_tensor() - (gradient * 0.05).unwrap()).unwrap())
-                    .unwrap();
-            }
-        }
-        assert!(losses[11] < 0.7 * losses[0], "{losses:?}");
-    }
-}
-
-/// The error against exact arithmetic, mean over images and chips.
-#[test]
-fn recalibration_brings_chips_closer_to_exact_arithmetic() {
-    let spec = target_macro("pessimistic", &[]).unwrap();
-    let mut qat = quantised(Observer::Mse);
-    let truth = exact(&qat).1.logits;
-    let error = |qat: &QatModel| {
-        let charges = qat.charges(&batch(1).0, &spec).unwrap();
-        let of_chip = |chip| {
-            let forward = Forward::Macro {
-                spec: &spec,
-                charges: &charges,
-                chip,
-                seed: 5,
-            };
-            let seen = flat(&qat.logits(&batch(1).0, &numbers(), forward).unwrap());
-            seen.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>()
-        };
-        (0..4).map(of_chip).sum::<f32>()
-    };
-    let before = error(&qat);
-    qat.recalibrate(&batch(1).0, &spec, 0..4, 7).unwrap();
-    let after = error(&qat);
-    assert!(after < before, "{before} {after}");
-}
-
-#[test]
 fn without_images_there_are_no_ranges() {
     let error = QatModel::new(&mut model(), &[], &preprocess(), Observer::Mse).unwrap_err();
     assert!(error.to_string().contains("no images"));
+}
+
+#[test]
+fn a_file_trains_on_as_the_network_that_it_is() {
+    let qat = quantised(Observer::Mse);
+    let file = qat.export(&[]).unwrap();
+    let fresh = || Graph::new(&Architecture::parse("small.toml", NETWORK).unwrap()).unwrap();
+    let again = from_file(fresh(), &file).unwrap();
+    // The same integers, scales, ranges and widths, so the same file.
+    assert!(again.export(&[]).unwrap() == file);
+    assert_eq!((again.graph(), again.ranges()), (qat.graph(), qat.ranges()));
+    let [own, read] = [&qat, &again].map(|q| {
+        q.gradients(&batch(1), &numbers(), Forward::Exact, objective(0.1))
+            .unwrap()
+    });
+    assert_eq!(own.loss, read.loss);
+    assert_eq!(own.of.keys().collect::<Vec<_>>(), read.of.keys().collect::<Vec<_>>());
+
+    let other = NETWORK.replace("{ conv = 6 }, { pool", "{ conv = 6, kernel = 5 }, { pool");
+    let other = Graph::new(&Architecture::parse("other.toml", &other).unwrap()).unwrap();
+    let refusal = from_file(other, &file).unwrap_err();
+    assert!(
+        refusal.contains("`small`") && refusal.contains("`conv1` has 108 weights"),
+        "{refusal}"
+    );
+    assert!(from_file(fresh(), &file[..file.len() / 2]).is_err());
+}
+
+/// A network learns from its own answers nothing new: the gradient of the logits is `p - p`.
+#[test]
+fn a_teacher_that_says_the_same_teaches_nothing() {
+    let qat = quantised(Observer::Mse);
+    let network = qat.network().unwrap();
+    let taught = Objective {
+        teacher: Some((&network, 1.0)),
+        ..objective(0.0)
+    };
+    let gradients = qat.gradients(&batch(1), &numbers(), Forward::Exact, taught).unwrap();
+    let largest = |of: &BTreeMap<String, Tensor>| of.values().flat_map(flat).fold(0.0f32, |m, g| m.max(g.abs()));
+    let own = qat
+        .gradients(&batch(1), &numbers(), Forward::Exact, objective(0.0))
+        .unwrap();
+    assert!(largest(&gradients.of) < 1e-5 * largest(&own.of));
 }

@@ -1,15 +1,18 @@
 //! Stages of quantisation-aware training: the run's network becomes its int8 network, and trains on as that.
 
-use super::{Run, adopt, preprocess};
+use super::Run;
+use super::start::{adopt, preprocess};
 use crate::TrainError;
 use crate::evaluate::integer_accuracy;
 use crate::optimizer::Average;
 use crate::prune::{Batch, Progress};
-use crate::qat::{Forward, QatModel};
-use crate::recipe::Stage;
+use crate::qat::{Forward, LayerErrors, Objective, QatModel, Through, network_error};
+use crate::recipe::{Kind, Stage};
 use candle_core::Tensor;
 use farad_hw::MacroSpec;
 use farad_hw::scale::ChargeStats;
+use farad_net::Network;
+use farad_sim::RANGE_IMAGES;
 use std::collections::BTreeMap;
 
 /// Training meets chips from this number on: the chips 0, 1, 2, ... of a user's run are new to the network.
@@ -21,6 +24,36 @@ pub(crate) struct Quantised {
     pub(crate) model: QatModel,
     /// What sets the ADC ranges of the macro, by layer, since the last change of chips.
     pub(crate) charges: Vec<Option<ChargeStats>>,
+    /// What the chip does to each layer, where it is drawn.
+    pub(crate) errors: Vec<LayerErrors>,
+    /// What the stage began with, where that teaches.
+    pub(crate) teacher: Option<Teacher>,
+}
+
+/// A network whose probabilities are a target.
+#[derive(Debug)]
+pub(crate) struct Teacher {
+    pub(crate) bytes: Vec<u8>,
+    network: Network,
+}
+
+impl Teacher {
+    /// Of the bytes of an export.
+    pub(crate) fn new(name: &str, bytes: Vec<u8>) -> Result<Self, TrainError> {
+        let network = Network::parse(name, &bytes).map_err(|e| network_error(name, e))?;
+        Ok(Self { bytes, network })
+    }
+}
+
+impl From<QatModel> for Quantised {
+    fn from(model: QatModel) -> Self {
+        Self {
+            model,
+            charges: Vec::new(),
+            errors: Vec::new(),
+            teacher: None,
+        }
+    }
 }
 
 impl Run {
@@ -41,9 +74,13 @@ impl Run {
 
     pub(super) fn begin_qat(&mut self, stage: &Stage) -> Result<(), TrainError> {
         if self.quantised.is_none() {
-            let model = self.quantise(stage)?;
-            let charges = Vec::new();
-            self.quantised = Some(Quantised { model, charges });
+            self.quantised = Some(self.quantise(stage)?.into());
+        }
+        if let Some(quantised) = &mut self.quantised {
+            quantised.teacher = match stage.qat.distil > 0.0 {
+                true => Some(Teacher::new(&self.model.graph.name, quantised.model.export(&[])?)?),
+                false => None,
+            };
         }
         let chips = FIRST_CHIP..FIRST_CHIP + stage.qat.recalibrate_chips;
         if !chips.is_empty() {
@@ -52,7 +89,7 @@ impl Run {
                 quantised.model.recalibrate(x, spec, chips, seed)
             })?;
         }
-        self.set_charges(stage)
+        self.meet_chip(stage)
     }
 
     /// The averaged weights stay. What they give on chips is what they were trained for: there is nothing to recalibrate.
@@ -65,9 +102,30 @@ impl Run {
     /// Sets the macro's ADC ranges for the weights of now.
     fn set_charges(&mut self, stage: &Stage) -> Result<(), TrainError> {
         self.on_target(stage, |quantised, x, spec| {
-            quantised.charges = quantised.model.charges(x, spec)?;
+            let few = x.narrow(0, 0, x.dim(0)?.min(RANGE_IMAGES))?;
+            quantised.charges = quantised.model.charges(&few, spec)?;
             Ok(())
         })
+    }
+
+    /// What a step on a new chip needs to know of it, for the weights of now.
+    fn meet_chip(&mut self, stage: &Stage) -> Result<(), TrainError> {
+        self.set_charges(stage)?;
+        if stage.qat.through() != Through::Surrogate {
+            return Ok(());
+        }
+        let (chip, seed) = (self.chip_of(stage), self.recipe.seed);
+        self.on_target(stage, |quantised, x, spec| {
+            quantised.errors = quantised.model.errors(x, spec, &quantised.charges, chip, seed)?;
+            Ok(())
+        })
+    }
+
+    /// Number of the chip that the next step of the stage is for.
+    fn chip_of(&self, stage: &Stage) -> u32 {
+        let before = u64::from(self.epochs_before()) * self.steps_per_epoch();
+        let chips = before.div_ceil(stage.qat.steps_per_chip) + self.position.step / stage.qat.steps_per_chip;
+        FIRST_CHIP + chips as u32
     }
 
     /// Does something with the int8 network, the stage's plain images and its macro, where it has one.
@@ -86,11 +144,11 @@ impl Run {
         }
     }
 
-    /// Sets the ADC ranges anew when the next step is the first one on another chip.
+    /// Goes to another chip when the next step is the first one on it.
     pub(super) fn change_chip(&mut self, stage: &Stage) -> Result<(), TrainError> {
         let step = self.position.step;
-        if step > 0 && step.is_multiple_of(stage.qat.steps_per_chip) {
-            self.set_charges(stage)?;
+        if stage.stage == Kind::Qat && step > 0 && step.is_multiple_of(stage.qat.steps_per_chip) {
+            self.meet_chip(stage)?;
         }
         Ok(())
     }
@@ -104,26 +162,33 @@ impl Run {
         images: &[u32],
         progress: Progress,
     ) -> Result<(f32, BTreeMap<String, Tensor>), TrainError> {
-        let spec = self.targets[self.position.stage].as_ref();
-        let forward = chip(
-            spec,
-            &quantised.charges,
-            FIRST_CHIP + (progress.step / stage.qat.steps_per_chip) as u32,
-            (progress.seed << 32) ^ progress.step,
-        );
-        let precision = self.recipe.precision.into();
-        let smoothing = self.recipe.label_smoothing;
-        let gradients = quantised
-            .model
-            .gradients(batch, images, forward, smoothing, precision)?;
+        let seed = (progress.seed << 32) ^ progress.step;
+        let forward = match stage.qat.through() {
+            Through::Digital => Forward::Exact,
+            Through::Surrogate => Forward::Surrogate {
+                errors: &quantised.errors,
+                seed,
+            },
+            Through::Macro => {
+                let spec = self.targets[self.position.stage].as_ref();
+                chip(spec, &quantised.charges, self.chip_of(stage), seed)
+            }
+        };
+        let objective = Objective {
+            smoothing: self.recipe.label_smoothing,
+            teacher: quantised.teacher.as_ref().map(|t| (&t.network, stage.qat.distil)),
+            precision: self.recipe.precision.into(),
+        };
+        let gradients = quantised.model.gradients(batch, images, forward, objective)?;
         Ok((gradients.loss, gradients.of))
     }
 
-    /// Accuracy of the int8 network on the test images: on chip 0 of the stage's macro, or in exact integers.
-    pub(super) fn evaluate_quantised(&self, quantised: &Quantised) -> Result<f64, TrainError> {
+    /// Accuracy of the int8 network on the stage's test images: on chip 0 of its macro, or in exact integers.
+    pub(super) fn evaluate_quantised(&self, stage: &Stage, quantised: &Quantised) -> Result<f64, TrainError> {
         let network = quantised.model.network()?;
         let spec = self.targets[self.position.stage].as_ref();
-        integer_accuracy(&network, &self.test, chip(spec, &quantised.charges, 0, 0))
+        let on = chip(spec, &quantised.charges, 0, 0);
+        integer_accuracy(&network, &self.test, stage.qat.test_images, on)
     }
 
     /// The first of the training images in the order of the calibration, as they are.

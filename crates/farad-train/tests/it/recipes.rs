@@ -321,33 +321,91 @@ fn training_on_chips_helps_on_another_chip() {
     assert!(trained.accuracy > plain.accuracy + 0.05, "{plain:?} {trained:?}");
 }
 
+/// Stopped after every so many steps and made anew from the file, until it is done; the number of stops.
+fn restarts(recipe: &Recipe, checkpoint: &Path, after: u32) -> u32 {
+    for restarts in 0.. {
+        let steps = std::cell::Cell::new(0);
+        let mut count = |event: Event<'_>| steps.set(steps.get() + u32::from(matches!(event, Event::Step { .. })));
+        if start(recipe, checkpoint)
+            .follow(&|| steps.get() == after, &mut count)
+            .unwrap()
+        {
+            return restarts;
+        }
+    }
+    unreachable!()
+}
+
+/// Checkpoints in folders of their own.
+fn checkpoints<const N: usize>(folder: &Path, names: [&str; N]) -> [std::path::PathBuf; N] {
+    names.map(|name| {
+        std::fs::create_dir(folder.join(name)).unwrap();
+        folder.join(name).join("checkpoint")
+    })
+}
+
+fn network(checkpoint: &Path) -> Vec<u8> {
+    std::fs::read(checkpoint.with_file_name("network.onnx")).unwrap()
+}
+
 #[test]
 fn a_stopped_run_on_chips_ends_with_the_same_network() {
     let folder = tempfile::tempdir().unwrap();
     let stages = format!("{DENSE}{}", qat("[[0, 0.02], [6, 0.0]]", "recalibrate_chips = 2"));
     let recipe = recipe(folder.path(), &stages);
-    let [whole, sevens, eights] = ["whole", "sevens", "eights"].map(|name| {
-        std::fs::create_dir(folder.path().join(name)).unwrap();
-        folder.path().join(name).join("checkpoint")
-    });
+    let [whole, sevens, eights] = checkpoints(folder.path(), ["whole", "sevens", "eights"]);
     start(&recipe, &whole).follow(&|| false, &mut |_| {}).unwrap();
-    let restarts = |checkpoint: &Path, after: u32| {
-        for restarts in 0.. {
-            let steps = std::cell::Cell::new(0);
-            let mut count = |event: Event<'_>| steps.set(steps.get() + u32::from(matches!(event, Event::Step { .. })));
-            if start(&recipe, checkpoint)
-                .follow(&|| steps.get() == after, &mut count)
-                .unwrap()
-            {
-                return restarts;
-            }
-        }
-        unreachable!()
-    };
     // 24 steps and 48 on chips. The third stop after eight is between the stages: the later one has begun and made no step.
-    assert_eq!(restarts(&sevens, 7), 10);
-    assert_eq!(restarts(&eights, 8), 8);
-    let network = |checkpoint: &Path| std::fs::read(checkpoint.with_file_name("network.onnx")).unwrap();
+    assert_eq!(restarts(&recipe, &sevens, 7), 10);
+    assert_eq!(restarts(&recipe, &eights, 8), 8);
     assert!(network(&whole) == network(&sevens));
     assert!(network(&whole) == network(&eights));
+}
+
+/// A network file is the start of a recipe of its own, on drawn errors and with the network of the file as the teacher.
+#[test]
+fn an_exported_network_trains_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, same, whole, sevens] = checkpoints(folder.path(), ["first", "same", "whole", "sevens"]);
+    let pruned = format!("{STAGES}[[stage]]\nstage = \"export\"");
+    let mut run = start(&recipe(folder.path(), &pruned), &first);
+    run.follow(&|| false, &mut |_| {}).unwrap();
+    let exported = run.rows()[6].clone();
+    let from = |stages: &str| Recipe {
+        from: Some(first.with_file_name("network.onnx").display().to_string()),
+        ..recipe(folder.path(), stages)
+    };
+
+    // Before any step it is the network of the file, but for what describes it.
+    let mut run = start(&from("[[stage]]\nstage = \"export\""), &same);
+    run.follow(&|| false, &mut |_| {}).unwrap();
+    assert_eq!(
+        (run.rows()[0].accuracy, run.rows()[0].params),
+        (exported.accuracy, exported.params)
+    );
+    let [a, b] = [&first, &same].map(|c| farad_net::StoredGraph::parse(&network(c)).unwrap());
+    for layer in ["conv1", "conv2", "conv3", "dense"] {
+        assert_eq!(a.weights(layer), b.weights(layer));
+        assert!(a.weights(layer).is_some() && a.quantisation(layer) == b.quantisation(layer));
+    }
+    assert_eq!((a.input(), a.preprocess()), (b.input(), b.preprocess()));
+
+    let stages = qat(
+        "[[0, 0.02], [6, 0.0]]",
+        "recalibrate_chips = 2, forward = \"surrogate\", distil = 0.5, test_images = 150",
+    );
+    let recipe = from(&stages);
+    start(&recipe, &whole).follow(&|| false, &mut |_| {}).unwrap();
+    assert_eq!(restarts(&recipe, &sevens, 7), 6);
+    assert!(network(&whole) == network(&sevens));
+    assert!(network(&whole) != network(&same));
+
+    let floats = Recipe::parse(&format!("network = \"x\"\ndataset = \"y\"\nfrom = \"n.onnx\"\n{DENSE}")).unwrap_err();
+    assert!(floats.contains("only `qat` and `export`"), "{floats}");
+    let absent = Recipe {
+        from: Some("absent.onnx".to_owned()),
+        ..recipe.clone()
+    };
+    let error = Run::new(absent, bars("train", 256), bars("test", 200), &folder.path().join("n")).unwrap_err();
+    assert!(error.to_string().starts_with("absent.onnx: "), "{error}");
 }

@@ -105,8 +105,9 @@ impl StoredGraph {
             return None;
         };
         let (&out_c, shape) = stored.dims.split_first()?;
-        let (&depth, taps) = shape.split_first()?;
-        let taps: usize = taps.iter().product();
+        let &depth = shape.first()?;
+        // Dimensions are whatever the file says: only their product is known to be the number of values.
+        let taps = values.len().checked_div(out_c)?.checked_div(depth)?;
         if scales.len() != out_c || bias.len() != out_c {
             return None;
         }

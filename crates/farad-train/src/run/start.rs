@@ -1,0 +1,64 @@
+//! What a run begins with.
+
+use super::Quantised;
+use crate::checkpoint::{Kept, Position};
+use crate::optimizer::Average;
+use crate::qat::from_file;
+use crate::{Model, TrainError};
+use candle_core::{Device, Tensor, Var};
+use farad_data::Dataset;
+use farad_net::Preprocess;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The parameters that train: those of the int8 network, once there is one.
+pub(super) fn trained<'a>(model: &'a Model, quantised: Option<&'a Quantised>) -> &'a BTreeMap<String, Var> {
+    quantised.map_or(&model.parameters, |quantised| quantised.model.parameters())
+}
+
+/// Gives parameters their averages.
+pub(super) fn adopt(parameters: &BTreeMap<String, Var>, average: &Average) -> Result<(), TrainError> {
+    for (name, parameter) in parameters {
+        if let Some(values) = average.values.get(name) {
+            parameter.set(&Tensor::from_slice(values, parameter.dims(), parameter.device())?)?;
+        }
+    }
+    Ok(())
+}
+
+/// What begins with an int8 network; `model` gets its widths.
+pub(super) fn from_network(file: &Path, model: &mut Model, seed: u64) -> Result<Kept, TrainError> {
+    let error = |problem: String| TrainError::File {
+        path: file.to_owned(),
+        problem,
+    };
+    let bytes = std::fs::read(file).map_err(|e| error(e.to_string()))?;
+    let quantised = from_file(model.graph.clone(), &bytes).map_err(error)?;
+    *model = Model::new(quantised.graph().clone(), seed, &Device::Cpu)?;
+    let Preprocess { mean, std, .. } = quantised.preprocess().clone();
+    Ok(Kept {
+        position: Position {
+            statistics: Some((mean, std)),
+            ..Position::default()
+        },
+        quantised: Some(quantised.into()),
+        ..Kept::default()
+    })
+}
+
+/// How the images of batches are made of pixels.
+pub(crate) fn preprocess((mean, std): &(Vec<f32>, Vec<f32>)) -> Preprocess {
+    Preprocess {
+        pixel_max: 255.0,
+        mean: mean.clone(),
+        std: std.clone(),
+    }
+}
+
+/// The first images of `data`.
+pub(super) fn first(mut data: Dataset, images: usize) -> Dataset {
+    let images = images.min(data.len());
+    data.pixels.truncate(images * data.height * data.width * data.channels);
+    data.labels.truncate(images);
+    data
+}
