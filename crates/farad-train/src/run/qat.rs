@@ -12,7 +12,7 @@ use candle_core::Tensor;
 use farad_hw::MacroSpec;
 use farad_hw::scale::ChargeStats;
 use farad_net::Network;
-use farad_sim::RANGE_IMAGES;
+use farad_sim::CALIBRATION_IMAGES;
 use std::collections::BTreeMap;
 
 /// Training meets chips from this number on: the chips 0, 1, 2, ... of a user's run are new to the network.
@@ -102,7 +102,7 @@ impl Run {
     /// Sets the macro's ADC ranges for the weights of now.
     fn set_charges(&mut self, stage: &Stage) -> Result<(), TrainError> {
         self.on_target(stage, |quantised, x, spec| {
-            let few = x.narrow(0, 0, x.dim(0)?.min(RANGE_IMAGES))?;
+            let few = x.narrow(0, 0, x.dim(0)?.min(CALIBRATION_IMAGES))?;
             quantised.charges = quantised.model.charges(&few, spec)?;
             Ok(())
         })
