@@ -47,6 +47,7 @@ mod format;
 mod idx;
 mod locate;
 mod npy;
+pub mod npz;
 mod picture;
 
 pub use dataset::{Dataset, Split};

@@ -100,18 +100,18 @@ fn parse_labels(path: &Path, bytes: &[u8]) -> Result<Vec<u16>, DataError> {
 }
 
 /// An npy file taken apart, still in the bytes of the file.
-struct Array<'a> {
+pub(crate) struct Array<'a> {
     /// numpy's type string; one of those of [`ITEM_BYTES`].
     descr: &'a str,
-    shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     data: &'a [u8],
 }
 
 /// The item types that are read, and their sizes.
-const ITEM_BYTES: [(&str, usize); 2] = [("|u1", 1), ("<i8", 8)];
+const ITEM_BYTES: [(&str, usize); 5] = [("|u1", 1), ("<i4", 4), ("<i8", 8), ("<f4", 4), ("<f8", 8)];
 
 impl<'a> Array<'a> {
-    fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self, DataError> {
+    pub(crate) fn parse(path: &Path, bytes: &'a [u8]) -> Result<Self, DataError> {
         let not_npy = || DataError::malformed(path, "no npy header", "an npy file of version 1, 2 or 3");
         let (header, data) = split_header(bytes).ok_or_else(not_npy)?;
         let descr = quoted(entry(header, "descr").ok_or_else(not_npy)?).unwrap_or("structured");
@@ -129,7 +129,7 @@ impl<'a> Array<'a> {
             return Err(DataError::malformed(
                 path,
                 format!("items of type `{descr}`"),
-                "`|u1` (uint8), or `<i8` (int64) labels",
+                ITEM_BYTES.map(|(name, _)| format!("`{name}`")).join(", "),
             ));
         };
         let len = shape.iter().try_fold(item_bytes, |product, &d| product.checked_mul(d));
@@ -141,6 +141,19 @@ impl<'a> Array<'a> {
             ));
         }
         Ok(Self { descr, shape, data })
+    }
+
+    /// The items as numbers.
+    pub(crate) fn numbers(&self) -> Vec<f64> {
+        let fours = self.data.as_chunks().0.iter();
+        let eights = self.data.as_chunks().0.iter();
+        match self.descr {
+            "<i4" => fours.map(|&b| f64::from(i32::from_le_bytes(b))).collect(),
+            "<f4" => fours.map(|&b| f64::from(f32::from_le_bytes(b))).collect(),
+            "<i8" => eights.map(|&b| i64::from_le_bytes(b) as f64).collect(),
+            "<f8" => eights.map(|&b| f64::from_le_bytes(b)).collect(),
+            _ => self.data.iter().map(|&b| f64::from(b)).collect(),
+        }
     }
 }
 
@@ -287,7 +300,8 @@ mod tests {
         #[test]
         fn any_header_is_read_or_refused(descr in "[|<>]?[uif]?[0-9]?", shape in "\\PC{0,20}|\\([0-9, ]{0,20}\\)", data in prop::collection::vec(any::<u8>(), 0..70)) {
             if let Ok(array) = Array::parse(Path::new("x"), &npy(&descr, &shape, &data)) {
-                let item = if array.descr == "<i8" { 8 } else { 1 };
+                let item = ITEM_BYTES.iter().find(|(name, _)| *name == array.descr).unwrap().1;
+                prop_assert_eq!(array.numbers().len() * item, data.len());
                 prop_assert_eq!(array.shape.iter().product::<usize>() * item, data.len());
             }
         }

@@ -9,11 +9,13 @@
 //! axis is [`farad_core::axis`].
 
 pub(crate) mod circuit;
+mod transfer;
 
-use crate::adc::staircase;
+use crate::adc::{ideal_level, staircase};
 use crate::encoding::{Column, columns};
+use crate::noise::TemporalNoise;
 use crate::scale::Scale;
-use crate::spec::{Cell, InputCombine, MacroSpec, NoiseSpec, WeightCombine};
+use crate::spec::{Cell, InputCombine, MacroSpec, WeightCombine};
 use farad_core::axis::{Transfer, half_range, lsb_steps};
 use farad_core::draw::{Domain, StaticNormals};
 
@@ -41,6 +43,8 @@ pub struct SlotModel {
     pub transfer: Transfer,
     /// Index into [`SiteModel::adcs`].
     pub adc: usize,
+    /// Temporal noise.
+    pub noise: TemporalNoise,
     /// Weight of each input plane that is merged before the conversion, LSB first (`[1.0]` if bit-serial).
     pub plane_weights: Vec<f32>,
 }
@@ -90,13 +94,7 @@ impl Site {
         let adc_of = |slot: usize| slot / spec.adc.columns_per_adc;
         let first_adc = adc_of(first_slot);
         let last_adc = adc_of(first_slot + (self.outputs * slots_per_output).max(1) - 1);
-        let lowering = Lowering {
-            spec,
-            chip,
-            site: self,
-            scale,
-            layout: &layout,
-        };
+        let lowering = Lowering::new(spec, chip, self, scale, &layout);
         SiteModel {
             uniform: is_uniform(spec),
             outputs: (0..self.outputs)
@@ -138,14 +136,28 @@ pub fn quanta_per_unit(spec: &MacroSpec) -> i32 {
 struct Lowering<'a> {
     spec: &'a MacroSpec,
     chip: u32,
+    drawn_chip: u32,
     site: &'a Site,
     scale: &'a Scale,
     layout: &'a [Column],
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    fn new(spec: &'a MacroSpec, chip: u32, site: &'a Site, scale: &'a Scale, layout: &'a [Column]) -> Self {
+        // What a profile does not say is drawn as on the chip that was measured.
+        let measured_chip = spec.profile.as_ref().map_or(0, |profile| profile.chip);
+        Self {
+            spec,
+            chip,
+            drawn_chip: chip.wrapping_add(measured_chip),
+            site,
+            scale,
+            layout,
+        }
+    }
+
     fn normals(&self, domain: Domain, unit: u32, part: u32) -> StaticNormals {
-        StaticNormals::new(self.chip, domain, self.site.instance, unit, part)
+        StaticNormals::new(self.drawn_chip, domain, self.site.instance, unit, part)
     }
 
     fn adc(&self, adc: u32) -> AdcModel {
@@ -155,12 +167,11 @@ impl Lowering<'_> {
         // A level beyond the range would never be crossed from inside it: it sits at the edge.
         let steps =
             |level: &f64| (libm::rint(level * f64::from(lsb_steps(spec.bits))) as i32).clamp(1 - half, half - 1);
-        let levels: Vec<i32> = spec
-            .model()
-            .levels(spec, &mut || draws.next_sigmas())
-            .iter()
-            .map(steps)
-            .collect();
+        let levels = match self.measured_adc(adc as usize).and_then(|m| m.inl_lsb.as_deref()) {
+            Some(inl_lsb) => (1..).zip(inl_lsb).map(|(k, inl)| ideal_level(spec, k) + inl).collect(),
+            None => spec.model().levels(spec, &mut || draws.next_sigmas()),
+        };
+        let levels: Vec<i32> = levels.iter().map(steps).collect();
         let (staircase, skips) = staircase(spec, self.scale.signed, &levels);
         AdcModel {
             levels,
@@ -298,51 +309,13 @@ impl Lowering<'_> {
                     digital_weight: if merged { 1 } else { self.layout[s].digital_weight },
                     transfer: self.transfer(gains[columns.start], first_slot + s, adc),
                     adc: adc - first_adc,
+                    noise: self.noise(first_slot + s, adc),
                     plane_weights: self.plane_weights(adc),
                     columns,
                 }
             })
             .collect();
         OutputModel { cells, slots }
-    }
-
-    /// Gain and offset in LSB between a conversion's plate and its ADC's levels, apart from those of the capacitors.
-    fn lumped(&self, slot: usize, adc: usize) -> (f64, f64) {
-        let NoiseSpec {
-            offset_mv,
-            offset_trim_lsb,
-            column_gain_pct,
-            column_offset_lsb,
-            ..
-        } = self.spec.noise;
-        let mut column = self.normals(Domain::Column, slot as u32, 0);
-        let mut offset = self.normals(Domain::Offset, adc as u32, 0);
-        let gain = 1.0 + column_gain_pct / 100.0 * column.next_sigmas();
-        let comparator_lsb = offset_mv * 1e-3 / self.scale.lsb_v * offset.next_sigmas();
-        let trimmed_lsb = if offset_trim_lsb > 0.0 {
-            comparator_lsb - offset_trim_lsb * libm::rint(comparator_lsb / offset_trim_lsb)
-        } else {
-            comparator_lsb
-        };
-        let offset_lsb = column_offset_lsb * column.next_sigmas()
-            + trimmed_lsb
-            + self
-                .scale
-                .nominal_offset_lsb((slot % self.spec.adc.columns_per_adc) as u64);
-        (gain, offset_lsb)
-    }
-
-    fn transfer(&self, column_gain: f64, slot: usize, adc: usize) -> Transfer {
-        let (lumped_gain, static_offset_lsb) = self.lumped(slot, adc);
-        let steps = f64::from(lsb_steps(self.spec.adc.bits));
-        let unit = f64::from(quanta_per_unit(self.spec));
-        let gain = column_gain * lumped_gain * self.scale.nominal_gain / (self.scale.lsb_counts * unit);
-        let quadratic = self.scale.quadratic_lsb / (unit * unit);
-        Transfer {
-            offset: (steps * (static_offset_lsb - self.scale.middle_lsb)) as f32,
-            gain: (steps * (gain + self.scale.linear_lsb / unit)) as f32,
-            quadratic: (steps * quadratic) as f32,
-        }
     }
 
     /// Successive charge redistribution (the serial DAC of Suarez, Gray and Hodges, JSSC 10(6), 1975): each step mixes the new plane in

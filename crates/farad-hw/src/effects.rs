@@ -6,6 +6,7 @@
 //! - The ADC's step comes from the layer's exact charges or from the geometry, so no effect moves it: an LSB is an LSB in all runs.
 //! - **Quantisation** is the step without any end of the range, **clipping** is the end of the range without steps. A converter without
 //!   steps makes no decisions; comparator noise per decision is then one draw.
+//! - What was measured on a chip belongs to the effect that it took the place of; its noise is an effect of its own.
 //! - What calibration takes out (attenuation, mean injection, settling, droop of the first conversion) is no effect of a calibrated macro.
 //!   The parasitic's capacitance stays on a calibrated plate, where it has no error of its own but decides the LSB in volts; without calibration it
 //!   goes, and kT/C and droop are those of a plate without it.
@@ -13,7 +14,9 @@
 //! # How to add an effect
 //! An [`Effect`] in `EFFECTS`: the run, its tables and plots then have it.
 
+use crate::profile::{Amount, Measured};
 use crate::spec::{InputCombine, MacroSpec, WeightCombine};
+use std::sync::Arc;
 
 /// One reason why a macro's result differs from the exact one.
 #[derive(Debug, Clone, Copy)]
@@ -71,17 +74,33 @@ const EFFECTS: &[Effect] = &[
     Effect {
         name: "ADC mismatch",
         keys: &["adc.mismatch_pct", "adc.unit_cap_ff"],
-        off: |spec| spec.adc.mismatch_pct = 0.0,
+        off: |spec| {
+            spec.adc.mismatch_pct = 0.0;
+            measured(spec, |_, m| {
+                m.inl_lsb = m.inl_lsb.as_ref().map(|inl| vec![0.0; inl.len()].into());
+            });
+        },
     },
     Effect {
         name: "offset",
         keys: &["noise.offset_mv", "noise.offset_trim_lsb"],
-        off: |spec| spec.noise.offset_mv = 0.0,
+        off: |spec| {
+            spec.noise.offset_mv = 0.0;
+            measured(spec, |is_column, m| {
+                m.offset = m.offset.map(|offset| if is_column { offset } else { NONE });
+            });
+        },
     },
     Effect {
         name: "column errors",
         keys: &["noise.column_gain_pct", "noise.column_offset_lsb"],
-        off: |spec| (spec.noise.column_gain_pct, spec.noise.column_offset_lsb) = (0.0, 0.0),
+        off: |spec| {
+            (spec.noise.column_gain_pct, spec.noise.column_offset_lsb) = (0.0, 0.0);
+            measured(spec, |is_column, m| {
+                m.gain = m.gain.map(|_| 1.0);
+                m.offset = m.offset.map(|offset| if is_column { NONE } else { offset });
+            });
+        },
     },
     Effect {
         name: "kT/C",
@@ -97,6 +116,11 @@ const EFFECTS: &[Effect] = &[
         name: "reference",
         keys: &["noise.reference_lsb"],
         off: |spec| spec.noise.reference_lsb = 0.0,
+    },
+    Effect {
+        name: "measured noise",
+        keys: &[],
+        off: |spec| measured(spec, |_, m| m.noise = m.noise.map(|_| NONE)),
     },
     Effect {
         name: "parasitic",
@@ -147,6 +171,16 @@ const EFFECTS: &[Effect] = &[
         off: |spec| (spec.noise.asim_random_pct, spec.noise.asim_nonlinear_pct) = (0.0, 0.0),
     },
 ];
+
+/// Nothing, as a figure that was measured: with it, nothing is drawn.
+const NONE: Amount = Amount::Lsb(0.0);
+
+/// Changes what was measured of each column and ADC, if there is a profile.
+fn measured(spec: &mut MacroSpec, change: impl Fn(bool, &mut Measured)) {
+    if let Some(profile) = &mut spec.profile {
+        Arc::make_mut(profile).change(change);
+    }
+}
 
 /// All effects.
 #[must_use]

@@ -1,5 +1,6 @@
 //! The macro: its description, its components, its chips, and what they cost.
 pub mod adc;
+pub mod calibration;
 pub mod check;
 pub mod chip;
 pub mod cost;
@@ -9,7 +10,9 @@ pub mod encoding;
 pub mod limits;
 pub mod models;
 pub mod netlist;
+pub mod noise;
 pub mod peers;
+pub mod profile;
 pub mod scale;
 pub mod schema;
 pub mod silicon;

@@ -10,7 +10,7 @@
 //! noise. Draws are ours, so samples differ and distributions do not.
 
 use crate::adc::Range;
-use crate::scale::sigma_units;
+use crate::noise::sigma_units;
 use crate::spec::MacroSpec;
 use farad_core::axis::{SIGMA_BINS, add_noise, add_noise_beyond, half_range, lsb_steps, sigma_bin};
 use std::sync::Arc;

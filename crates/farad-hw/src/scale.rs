@@ -6,27 +6,24 @@
 //! The ADC's step is `lsb_counts` of S. A calibrated reference is `alpha V_DD`, so that full charge is full scale; without calibration it
 //! is `V_DD`, and `1 - alpha` of the range is lost.
 
-use crate::adc::Range;
+use crate::adc::{Range, optimal_limit, whole_counts};
 use crate::encoding::columns;
-use crate::peers::{self, PeerNoise};
+use crate::noise::{TemporalNoise, sigma_units};
+use crate::peers;
 use crate::spec::{InputCombine, MacroSpec, NoiseDraws, SignedScheme, Topology, UnusedRows, WeightCombine};
-use farad_core::axis::{SIGMA_BINS, add_noise, add_noise_beyond, lsb_steps, sigma_bin};
 
 /// Boltzmann constant, J/K.
 pub const BOLTZMANN: f64 = 1.380_649e-23;
 
-/// Units of a noise sigma: 1/8 of an axis step.
-const SIGMA_PER_QUANTUM: f64 = 8.0;
-
-/// What a calibration set says about one layer's charges, in units of S.
+/// What a calibration set says about the charges of a layer, of a tile or of a network, in units of S.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ChargeStats {
     /// Mean.
     pub mean: f64,
     /// Standard deviation.
     pub sigma: f64,
-    /// The percentile that [`Range::Calibrated`] asks for, of |S|.
-    pub percentile: f64,
+    /// The end of the range that [`Range::Calibrated`] and [`Range::Mse`] ask for, of |S|.
+    pub limit: f64,
 }
 
 /// Volts, steps and noise of one tile's conversions; the same for every chip.
@@ -50,12 +47,8 @@ pub struct Scale {
     pub linear_lsb: f64,
     /// Voltage-dependent parasitic: LSB per S^2.
     pub quadratic_lsb: f64,
-    /// sigma of the noise that one draw per conversion carries, by bin of the ADC's range, in 1/8 axis steps.
-    pub sigma: [i16; SIGMA_BINS],
-    /// sigma of each comparator decision (noise per decision), in 1/8 axis steps; 0 if drawn per conversion.
-    pub decision_sigma: i16,
-    /// Noise and clipping of another simulator that `sigma` cannot express; see [`crate::peers`].
-    pub peer: Option<PeerNoise>,
+    /// Temporal noise of a conversion that nobody measured.
+    pub noise: TemporalNoise,
     offset_lsb: f64,
     droop_lsb_per_conversion: f64,
 }
@@ -107,7 +100,7 @@ fn largest_charge(spec: &MacroSpec, rows: usize) -> f64 {
 }
 
 impl Scale {
-    /// The scale of a tile with `rows` wordlines in use; `stats` of its layer decide the step where the range asks for them.
+    /// The scale of a tile with `rows` wordlines in use; `stats` decide the step where the range asks for them.
     #[must_use]
     pub fn new(spec: &MacroSpec, rows: usize, stats: Option<&ChargeStats>) -> Self {
         let rows_connected = match spec.array.unused_rows {
@@ -210,13 +203,15 @@ impl Scale {
             nominal_gain,
             linear_lsb,
             quadratic_lsb,
-            sigma,
-            decision_sigma: if per_decision {
-                sigma_units(spec, noise.comparator_lsb)
-            } else {
-                0
+            noise: TemporalNoise {
+                sigma,
+                decision_sigma: if per_decision {
+                    sigma_units(spec, noise.comparator_lsb)
+                } else {
+                    0
+                },
+                peer,
             },
-            peer,
             offset_lsb,
             droop_lsb_per_conversion: -droop_v_per_s * conversion_s / lsb_v,
         }
@@ -228,51 +223,11 @@ impl Scale {
     pub fn nominal_offset_lsb(&self, order: u64) -> f64 {
         self.offset_lsb + order as f64 * self.droop_lsb_per_conversion
     }
-
-    /// No temporal noise at all.
-    #[must_use]
-    pub fn is_noiseless(&self) -> bool {
-        self.decision_sigma == 0 && self.peer.is_none() && self.sigma.iter().all(|&s| s == 0)
-    }
-
-    /// The ADC's input for the noise-free input `clean` of a converter with `bits`; `draw` yields the conversion's uniform.
-    #[must_use]
-    pub fn noisy(&self, clean: i16, bits: u32, draw: impl FnOnce() -> u16) -> i16 {
-        match &self.peer {
-            _ if self.is_noiseless() => clean,
-            Some(peer) => peer.noisy(clean, bits, draw()),
-            None => add_noise(clean, self.sigma_at(clean, bits), draw()),
-        }
-    }
-
-    /// [`noisy`](Self::noisy) for inputs that may lie beyond the axis, see [`crate::adc::readout`].
-    #[must_use]
-    pub fn noisy_beyond(&self, clean: i32, bits: u32, draw: impl FnOnce() -> u16) -> i32 {
-        match &self.peer {
-            _ if self.is_noiseless() => clean,
-            Some(peer) => peer.noisy_beyond(clean, bits, draw()),
-            None => add_noise_beyond(clean, |v| self.sigma_at(v, bits), draw()),
-        }
-    }
-
-    /// sigma of the noise that one draw carries at the noise-free input `clean` of a converter with `bits`, in 1/8 axis steps.
-    #[must_use]
-    pub fn sigma_at(&self, clean: i16, bits: u32) -> i16 {
-        match &self.peer {
-            Some(peer) => peer.sigma_at(clean, bits),
-            None => self.sigma[sigma_bin(clean, bits)],
-        }
-    }
 }
 
 /// `sum of 4^-n` over the steps of a successive redistribution of `bits` planes.
 fn halvings(bits: u32) -> f64 {
     (0..bits).map(|n| libm::exp2(-2.0 * f64::from(n))).sum()
-}
-
-/// A sigma in LSB as the axis keeps it.
-pub(crate) fn sigma_units(spec: &MacroSpec, lsb: f64) -> i16 {
-    libm::rint(lsb * f64::from(lsb_steps(spec.adc.bits)) * SIGMA_PER_QUANTUM).min(f64::from(i16::MAX)) as i16
 }
 
 /// Columns' worth of capacitance on the sampled plate: with column splitting, column k leaves the fraction `2^(k + 1 - bits)` connected.
@@ -297,11 +252,11 @@ fn step(spec: &MacroSpec, signed: bool, largest: f64, stats: Option<&ChargeStats
     let step = match (spec.adc.range, stats) {
         (Range::Clip { sigmas }, Some(s)) if signed => sigmas * s.sigma.hypot(s.mean) / top,
         (Range::Clip { sigmas }, Some(s)) => (s.mean + sigmas * s.sigma) / top,
-        (Range::Calibrated { .. }, Some(s)) => s.percentile / top,
+        (Range::Calibrated { .. } | Range::Mse, Some(s)) => s.limit / top,
+        (Range::Optimal, Some(s)) => optimal_limit(spec.adc.bits, signed, s.mean, s.sigma) / top,
         _ => full,
     };
     // A silent layer has no spread to calibrate on.
     let step = if step > 0.0 { step.min(full) } else { full };
-    // Where the ADC resolves single counts, the reference is set so that a count is a whole number of LSBs: then integers convert exactly.
-    if step <= 1.0 { 1.0 / (1.0 / step).floor() } else { step }
+    whole_counts(step)
 }

@@ -3,7 +3,10 @@
 //! These structs mirror the tables of the file one to one. They carry no spans and no options:
 //! [`crate::schema`] turns a file into them and reports what is wrong with it.
 
-use crate::adc::AdcSpec;
+use crate::adc::{AdcSpec, Range};
+use crate::calibration::{Calibration, TrimStep};
+use crate::profile::Profile;
+use std::sync::Arc;
 
 /// One analog CIM macro.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +35,10 @@ pub struct MacroSpec {
     pub area: AreaSpec,
     /// `[system]`
     pub system: SystemSpec,
+    /// What was set on its chips for a network; not part of the file.
+    pub calibration: Option<Arc<Calibration>>,
+    /// What was measured on a chip, in place of what is drawn; not part of the file.
+    pub profile: Option<Arc<Profile>>,
 }
 
 /// Process and operating point.
@@ -201,8 +208,10 @@ pub struct NoiseSpec {
     pub reference_lsb: f64,
     /// sigma of the comparator's static offset, mV.
     pub offset_mv: f64,
-    /// Step of the trim that takes out each ADC's comparator offset, LSB; what is left is the rest of the division by it. 0: no trim.
-    pub offset_trim_lsb: f64,
+    /// Trim of each ADC's offset, LSB.
+    pub offset_trim: TrimStep,
+    /// Trim of each ADC's gain, as a ratio.
+    pub gain_trim: TrimStep,
     /// Charge injection, constant part, mV.
     pub injection_mv: f64,
     /// Charge injection, proportional part, percent of the column voltage.
@@ -319,6 +328,14 @@ pub enum Mapper {
     TapSplit,
 }
 
+impl NoiseSpec {
+    /// Offset or gain of each ADC can be moved after the fact.
+    #[must_use]
+    pub fn has_trims(&self) -> bool {
+        self.offset_trim.size > 0.0 || self.gain_trim.size > 0.0
+    }
+}
+
 impl MacroSpec {
     /// Physical columns of one output channel.
     #[must_use]
@@ -356,10 +373,24 @@ impl MacroSpec {
         }
     }
 
+    /// Conversions of one evaluation of the whole macro: physical columns, or outputs whose columns are merged.
+    #[must_use]
+    pub fn conversions(&self) -> usize {
+        self.outputs() * self.conversions_per_output()
+    }
+
     /// ADCs of the macro.
     #[must_use]
     pub fn adcs(&self) -> usize {
-        (self.outputs() * self.conversions_per_output()).div_ceil(self.adc.columns_per_adc)
+        self.conversions().div_ceil(self.adc.columns_per_adc)
+    }
+
+    /// Temporal noise is that of another simulator; see [`crate::peers`].
+    #[must_use]
+    pub fn noise_of_peer(&self) -> bool {
+        self.noise.asim_random_pct > 0.0
+            || self.noise.asim_nonlinear_pct > 0.0
+            || self.adc.range == Range::NeuroSim15Clip
     }
 
     /// sigma of one unit capacitor, relative: `kappa / sqrt(C_u / 1 fF)` (Pelgrom, Duinmaijer, Welbers, JSSC 24(5), 1989, for

@@ -17,10 +17,8 @@ pub(crate) struct Run<'a> {
     pub(crate) network: &'a Network,
     /// What it was run on, overrides included.
     pub(crate) spec: &'a MacroSpec,
-    /// SHA-256 of the macro's file.
-    pub(crate) macro_sha256: &'a str,
-    /// Overrides, as `(key, value)`.
-    pub(crate) set: &'a [(String, String)],
+    /// Where it comes from.
+    pub(crate) hw: &'a MacroInfo,
     /// Where the weights sit.
     pub(crate) mapping: &'a Mapping,
     /// One per multiply-accumulate layer.
@@ -85,11 +83,7 @@ impl Report {
                 bops: run.network.bops(),
                 bops_uniq: run.network.bops_uniq(),
             },
-            hw: MacroInfo {
-                name: run.spec.name.clone(),
-                sha256: run.macro_sha256.into(),
-                set: run.set.iter().cloned().collect(),
-            },
+            hw: run.hw.clone(),
             dataset: DatasetInfo {
                 name: run.dataset.into(),
                 split: run.split.into(),

@@ -4,7 +4,7 @@ use crate::attribution::Attribution;
 use crate::build::Run;
 use crate::error::ReportError;
 use crate::host;
-use crate::report::Report;
+use crate::report::{MacroInfo, Report};
 use farad_hw::MacroSpec;
 use farad_map::{LayerSchedule, MapError, Mapping};
 use farad_sim::{Looks, RunConfig, Workload};
@@ -22,10 +22,8 @@ pub struct JobInputs<'a> {
     pub split: &'a str,
     /// The macro, overrides included.
     pub spec: &'a MacroSpec,
-    /// SHA-256 of the macro's file.
-    pub macro_sha256: &'a str,
-    /// Overrides, as `(key, value)`.
-    pub set: &'a [(String, String)],
+    /// Where the macro comes from.
+    pub hw: &'a MacroInfo,
 }
 
 /// Inputs that fit together: a network that is mapped on its macro.
@@ -99,8 +97,7 @@ impl<'a> Job<'a> {
         Report::build(&Run {
             network: workload.network(),
             spec,
-            macro_sha256: self.inputs.macro_sha256,
-            set: self.inputs.set,
+            hw: self.inputs.hw,
             mapping: &self.mapping,
             schedule: &self.schedule,
             chips_requested: config.chips,

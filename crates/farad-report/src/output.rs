@@ -54,8 +54,10 @@ impl OutputDir {
     ///
     /// # Errors
     /// [`ReportError::Write`].
-    pub fn write_file(&self, name: &str, text: &str) -> Result<PathBuf, ReportError> {
-        Ok(self.write_all(vec![(name.into(), text.into())], Vec::new())?.remove(0))
+    pub fn write_file(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf, ReportError> {
+        Ok(self
+            .write_all(vec![(name.into(), content.as_ref().to_vec())], Vec::new())?
+            .remove(0))
     }
 
     /// Writes files of these names and contents, and each plot as `NAME.svg`; returns their paths. Every file is written under

@@ -74,6 +74,21 @@ pub struct MacroInfo {
     pub sha256: String,
     /// Keys that were overridden.
     pub set: BTreeMap<String, String>,
+    /// What was measured on a chip and took the place of what is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<FileInfo>,
+    /// What was set on its chips for the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<FileInfo>,
+}
+
+/// A file that a run was given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// Its path, as given.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub sha256: String,
 }
 
 /// The images.
@@ -294,15 +309,36 @@ impl ByImage {
 }
 
 impl MacroInfo {
-    /// The overrides, as text that follows the name.
+    /// What makes it another macro than the one in its file: overrides, profile, calibration.
     #[must_use]
-    pub(crate) fn overrides(&self) -> String {
-        let set: Vec<String> = self.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        if set.is_empty() {
+    pub(crate) fn changes(&self) -> Vec<String> {
+        let set = self.set.iter().map(|(key, value)| format!("{key}={value}"));
+        let files = self.files().map(|(what, file)| format!("{what} {}", file.name));
+        set.chain(files).collect()
+    }
+
+    /// The files beside its own that it was given.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &FileInfo)> {
+        let profile = self.profile.iter().map(|file| ("profile", file));
+        profile.chain(self.calibration.iter().map(|file| ("calibration", file)))
+    }
+
+    /// The changes, as text that follows the name.
+    #[must_use]
+    pub fn overrides(&self) -> String {
+        let changes = self.changes();
+        if changes.is_empty() {
             String::new()
         } else {
-            format!(" with {}", set.join(", "))
+            format!(" with {}", changes.join(", "))
         }
+    }
+}
+
+impl FileInfo {
+    /// Both, for people.
+    pub(crate) fn with_digest(&self) -> String {
+        format!("{}, SHA-256 {}", self.name, self.sha256)
     }
 }
 

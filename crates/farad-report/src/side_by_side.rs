@@ -29,11 +29,11 @@ pub fn side_by_side(a: &Report, b: &Report, look: Look) -> String {
 /// What the two were made of.
 fn inputs(a: &Report, b: &Report) -> Vec<(&'static str, String, String)> {
     let settings = |r: &Report| {
-        let set: Vec<String> = r.hw.set.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        if set.is_empty() {
+        let changes = r.hw.changes();
+        if changes.is_empty() {
             "as in the file".to_owned()
         } else {
-            set.join(" ")
+            changes.join(" ")
         }
     };
     let images = |r: &Report| format!("{} of {} {}", r.dataset.images, r.dataset.name, r.dataset.split);

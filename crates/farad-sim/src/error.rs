@@ -27,6 +27,14 @@ pub enum SimError {
         /// How many are possible.
         limit: usize,
     },
+    /// Chips without trims.
+    #[error("the calibration has trims of {trimmed} chips, the run has {chips}; calibrate with `--chips {chips}`")]
+    Untrimmed {
+        /// Chips that were trimmed.
+        trimmed: u32,
+        /// Chips to run.
+        chips: u32,
+    },
     /// The macro is too narrow for its own bits.
     #[error(transparent)]
     Map(#[from] farad_map::MapError),

@@ -101,11 +101,10 @@ impl FastTile {
     /// Lowers `tile` as it sits on a chip.
     #[must_use]
     pub(crate) fn new(spec: &MacroSpec, isa: Isa, tile: &TilePlan, model: SiteModel) -> Self {
-        let scale = &tile.scale;
+        let slots = || model.outputs.iter().flat_map(|output| &output.slots);
         let vector = spec.input.combine == InputCombine::BitSerial
             && spec.input.bits == 8
-            && scale.decision_sigma == 0
-            && scale.peer.is_none()
+            && slots().all(|slot| slot.noise.decision_sigma == 0 && slot.noise.peer.is_none())
             && !readout::is_used(&spec.adc);
         let adcs: Vec<FastAdc> = model
             .adcs
@@ -135,8 +134,8 @@ impl FastTile {
             fast.weight_sums.push(weights.iter().map(|&w| i64::from(w)).sum());
             for (s, slot) in output.slots.into_iter().enumerate() {
                 let number = ((tile.outputs.start + j) * slots_per_output + s) as u32;
-                let noise = Noise::new(scale.sigma, tile.noise, number);
-                let noise = (!scale.is_noiseless()).then_some(noise);
+                let noise = Noise::new(slot.noise.sigma, tile.noise, number);
+                let noise = (!slot.noise.is_silent()).then_some(noise);
                 let adc = &fast.adcs[slot.adc].table;
                 let (mut column, mut counts, mut constant) = (None, None, 0);
                 if model.uniform {
@@ -335,12 +334,12 @@ impl FastTile {
                 }
                 let clean = slot.model.transfer.apply(charge);
                 let input = draws.map_or(clean, |draws| {
-                    tile.scale.noisy(clean, spec.adc.bits, || draws[evaluation])
+                    slot.model.noise.noisy(clean, spec.adc.bits, || draws[evaluation])
                 });
-                let conversion = if tile.scale.decision_sigma == 0 {
+                let conversion = if slot.model.noise.decision_sigma == 0 {
                     adc.quantise(input)
                 } else {
-                    decide(spec, tile, adc, input, slot.number, position, image, evaluation as u32)
+                    decide(spec, tile, slot, adc, input, position, image, evaluation as u32)
                 };
                 if is_sampled(position, image) {
                     probe.sample(Seen { clean, conversion });
@@ -348,9 +347,9 @@ impl FastTile {
                 let value = if readout::is_used(&spec.adc) {
                     let wide = slot.model.transfer.apply_within(charge, readout::LIMIT);
                     let mut input = draws.map_or(wide, |draws| {
-                        tile.scale.noisy_beyond(wide, spec.adc.bits, || draws[evaluation])
+                        slot.model.noise.noisy_beyond(wide, spec.adc.bits, || draws[evaluation])
                     });
-                    let sigma = tile.scale.decision_sigma;
+                    let sigma = slot.model.noise.decision_sigma;
                     if sigma != 0 && !spec.adc.quantises {
                         let draws = tile.noise.draws(slot.number, position, image, 1 + evaluation as u32);
                         input = add_noise_beyond(input, |_| sigma, draws[0]);
@@ -401,20 +400,27 @@ impl FastAdc {
 fn decide(
     spec: &MacroSpec,
     tile: &TilePlan,
+    slot: &FastSlot,
     adc: &FastAdc,
     input: i16,
-    slot: u32,
     position: u32,
     image: u32,
     evaluation: u32,
 ) -> Conversion {
-    let stream = |half: u32| tile.noise.draws(slot | half << 31, position, image, 1 + evaluation);
+    let stream = |half: u32| {
+        tile.noise
+            .draws(slot.number | half << 31, position, image, 1 + evaluation)
+    };
     let draws = [stream(0), stream(1)];
     let mut decision = 0;
     spec.adc
         .model()
         .convert(&spec.adc, tile.scale.signed, &adc.model.levels, &mut |level| {
-            let noisy = add_noise(input, tile.scale.decision_sigma, draws[decision / 8][decision % 8]);
+            let noisy = add_noise(
+                input,
+                slot.model.noise.decision_sigma,
+                draws[decision / 8][decision % 8],
+            );
             decision += 1;
             i32::from(noisy) >= level
         })

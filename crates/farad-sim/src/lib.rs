@@ -22,7 +22,7 @@ pub mod statistics;
 mod workload;
 
 pub use attribute::{AttributionOutcome, EffectOutcome, attribute};
-pub use calibrate::charge_statistics;
+pub use calibrate::{CalibrateConfig, calibrate, charge_statistics};
 pub use digital::{DigitalEngine, DigitalNetwork};
 pub use error::SimError;
 pub use farad_kernels::Isa;

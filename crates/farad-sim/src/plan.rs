@@ -70,18 +70,18 @@ pub(crate) struct LayerPlan {
     pub(crate) copies: Vec<CopyPlan>,
 }
 
-/// Plans all layers; `stats[layer]` sets the ADC step where the macro's range asks for it.
+/// Plans all layers; `stats[layer]` sets the ADC step where the macro's range asks for it: one for all tiles, or one for each.
 #[must_use]
 pub(crate) fn plan(
     spec: &MacroSpec,
     layers: &[MacLayer],
     mapping: &Mapping,
-    stats: &[Option<ChargeStats>],
+    stats: &[Vec<ChargeStats>],
     seed: u64,
 ) -> Vec<LayerPlan> {
     let per_layer = layers.iter().zip(&mapping.layers).enumerate();
     per_layer
-        .map(|(index, (layer, mapped))| plan_layer(spec, index, layer, mapped, stats[index].as_ref(), seed))
+        .map(|(index, (layer, mapped))| plan_layer(spec, index, layer, mapped, &stats[index], seed))
         .collect()
 }
 
@@ -90,11 +90,16 @@ fn plan_layer(
     index: usize,
     layer: &MacLayer,
     mapped: &LayerMapping,
-    stats: Option<&ChargeStats>,
+    stats: &[ChargeStats],
     seed: u64,
 ) -> LayerPlan {
     let mut copies: Vec<CopyPlan> = Vec::new();
     for (number, tile) in mapped.tiles.iter().enumerate() {
+        let stats = if stats.len() == 1 {
+            stats.first()
+        } else {
+            stats.get(number)
+        };
         let tile_plan = plan_tile(spec, index, layer, (number, tile), stats, seed);
         match copies.iter_mut().find(|copy| copy.positions == tile.positions) {
             Some(copy) => copy.tiles.push(tile_plan),

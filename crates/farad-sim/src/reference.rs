@@ -10,7 +10,7 @@ use farad_hw::MacroSpec;
 use farad_hw::adc::{Conversion, readout};
 use farad_hw::chip::{AdcModel, SiteModel, SlotModel, quanta_per_unit};
 use farad_hw::encoding::stored_bit;
-use farad_hw::scale::Scale;
+use farad_hw::noise::TemporalNoise;
 use farad_hw::spec::{Cell, InputCombine};
 
 /// Accumulators of all outputs at one position of one image. `out[o]` has no bias.
@@ -151,7 +151,7 @@ impl Drive<'_> {
         let draw =
             |block: u32, index: usize| self.tile.noise.draws(slot_number, self.position, self.image, block)[index];
         let bits = self.spec.adc.bits;
-        let input = scale.noisy(clean, bits, || draw(0, evaluation));
+        let input = slot.noise.noisy(clean, bits, || draw(0, evaluation));
         let adc = &self.model.adcs[slot.adc];
         let draw_decision = |decision: usize| {
             // Decisions beyond the eighth draw from the slot's second stream.
@@ -160,12 +160,12 @@ impl Drive<'_> {
                 .noise
                 .draws(slot, self.position, self.image, 1 + evaluation as u32)[decision % 8]
         };
-        let conversion = quantise(self.spec, scale, adc, input, draw_decision, watch);
+        let conversion = quantise(self.spec, scale.signed, &slot.noise, adc, input, draw_decision, watch);
         let value = if readout::is_used(&self.spec.adc) {
             let clean = slot.transfer.apply_within(charge, readout::LIMIT);
-            let mut input = scale.noisy_beyond(clean, bits, || draw(0, evaluation));
-            if scale.decision_sigma != 0 && !self.spec.adc.quantises {
-                input = add_noise_beyond(input, |_| scale.decision_sigma, draw_decision(0));
+            let mut input = slot.noise.noisy_beyond(clean, bits, || draw(0, evaluation));
+            if slot.noise.decision_sigma != 0 && !self.spec.adc.quantises {
+                input = add_noise_beyond(input, |_| slot.noise.decision_sigma, draw_decision(0));
             }
             readout::reading(&self.spec.adc, &adc.staircase, conversion.code, input)
         } else {
@@ -178,23 +178,22 @@ impl Drive<'_> {
 /// What `adc` makes of `input`, decision by decision: `draw` yields the uniform of a decision, `watch` sees them.
 pub(crate) fn quantise(
     spec: &MacroSpec,
-    scale: &Scale,
+    signed: bool,
+    noise: &TemporalNoise,
     adc: &AdcModel,
     input: i16,
     draw: impl Fn(usize) -> u16,
     watch: &mut dyn FnMut(Decision),
 ) -> Conversion {
     let mut decision = 0;
-    spec.adc
-        .model()
-        .convert(&spec.adc, scale.signed, &adc.levels, &mut |level| {
-            let noisy = if scale.decision_sigma == 0 {
-                input
-            } else {
-                add_noise(input, scale.decision_sigma, draw(decision))
-            };
-            decision += 1;
-            watch(Decision { input: noisy, level });
-            i32::from(noisy) >= level
-        })
+    spec.adc.model().convert(&spec.adc, signed, &adc.levels, &mut |level| {
+        let noisy = if noise.decision_sigma == 0 {
+            input
+        } else {
+            add_noise(input, noise.decision_sigma, draw(decision))
+        };
+        decision += 1;
+        watch(Decision { input: noisy, level });
+        i32::from(noisy) >= level
+    })
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// Images whose layers are compared with exact arithmetic: the first ones of the data set.
 pub const COMPARED_IMAGES: u32 = 32;
 
-/// Images that set ADC ranges which follow the data: the first ones of the data set.
+/// Images that set ADC ranges which follow the data, unless a calibration did: the first ones of the data set.
 pub const CALIBRATION_IMAGES: usize = 32;
 
 /// Images that one thread runs together.
@@ -88,6 +88,7 @@ pub fn run_until(
     progress: &(dyn Fn(u64, u64) + Sync),
     stop: &AtomicBool,
 ) -> Result<RunOutcome, SimError> {
+    check_trims(spec, config.chips)?;
     in_pool(mapping, config, || {
         Run::new(workload, spec, mapping, config)?.go(looks, progress, stop)
     })
@@ -127,16 +128,28 @@ pub(crate) fn check(mapping: &Mapping) -> Result<(), SimError> {
     Ok(())
 }
 
-/// What the run's calibration images say about each layer's charges.
+/// What a calibration, or else the run's first images, say about the charges of each layer.
 pub(crate) fn statistics(
     workload: &Workload<'_>,
     spec: &MacroSpec,
     mapping: &Mapping,
     config: &RunConfig,
-) -> Result<Vec<Option<ChargeStats>>, SimError> {
+) -> Result<Vec<Vec<ChargeStats>>, SimError> {
+    if let Some(calibration) = &spec.calibration {
+        return Ok(calibration.charges.clone());
+    }
     let count = CALIBRATION_IMAGES.min(config.images).min(workload.len());
     let (input, ids) = workload.batch(&(0..count))?;
     charge_statistics(spec, workload.network, mapping, &input, &ids)
+}
+
+/// That a calibration that trims chips trims all that are run.
+fn check_trims(spec: &MacroSpec, chips: u32) -> Result<(), SimError> {
+    let trims = spec.calibration.iter().flat_map(|calibration| calibration.trims.keys());
+    match trims.map(|(chip, _)| chip + 1).max() {
+        Some(trimmed) if trimmed < chips => Err(SimError::Untrimmed { trimmed, chips }),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) struct Run<'a> {
@@ -185,7 +198,7 @@ impl<'a> Run<'a> {
         spec: &'a MacroSpec,
         mapping: &'a Mapping,
         config: &'a RunConfig,
-        stats: &[Option<ChargeStats>],
+        stats: &[Vec<ChargeStats>],
     ) -> Self {
         let layers = workload.network.mac_layers();
         Self {

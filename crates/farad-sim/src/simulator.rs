@@ -57,14 +57,14 @@ pub struct Simulator<'a> {
 }
 
 impl<'a> Simulator<'a> {
-    /// Plans `layers` on the macro. `stats[layer]` sets the ADC step where the macro's range follows the data (`None`: full range); `seed`
-    /// is the temporal noise's.
+    /// Plans `layers` on the macro. `stats[layer]` sets the ADC step where the macro's range follows the data: one for all of its tiles, one for
+    /// each, or none (full range); `seed` is the temporal noise's.
     #[must_use]
     pub fn new(
         spec: &'a MacroSpec,
         layers: &'a [MacLayer],
         mapping: &'a Mapping,
-        stats: &[Option<ChargeStats>],
+        stats: &[Vec<ChargeStats>],
         seed: u64,
     ) -> Self {
         let plans = plan(spec, layers, mapping, stats, seed);

@@ -1,9 +1,11 @@
 //! Every point of an experiment is looked at before the first one runs.
 
+use crate::calibration::CalibrationText;
 use crate::experiment::Experiment;
 use crate::inputs::{self, InputError, MacroText};
 use crate::key;
 use crate::plan::{Plan, Point, Selection};
+use crate::profile::ProfileText;
 use crate::settings::Settings;
 use farad_data::Dataset;
 use farad_hw::MacroSpec;
@@ -14,8 +16,13 @@ use std::collections::BTreeMap;
 /// Loaded once, or found wrong once.
 type Cache<K, V> = BTreeMap<K, Option<V>>;
 
-/// Mappings and specs by macro and settings.
-type Setting = (String, Vec<(String, String)>);
+/// What makes a macro: mappings and specs are kept by it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Setting {
+    hw: String,
+    set: Vec<(String, String)>,
+    profile: Option<String>,
+}
 
 pub(crate) struct Checker {
     experiment: Experiment,
@@ -29,6 +36,8 @@ pub(crate) struct Checker {
     dataset_ids: Cache<String, usize>,
     digests: BTreeMap<(usize, usize), String>,
     macros: Cache<String, MacroText>,
+    profiles: Cache<String, ProfileText>,
+    calibrations: Cache<String, CalibrationText>,
     specs: Cache<Setting, MacroSpec>,
     mapped: Cache<(usize, Setting), ()>,
 }
@@ -45,6 +54,8 @@ impl Checker {
             dataset_ids: BTreeMap::new(),
             digests: BTreeMap::new(),
             macros: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+            calibrations: BTreeMap::new(),
             specs: BTreeMap::new(),
             mapped: BTreeMap::new(),
             experiment,
@@ -106,11 +117,9 @@ impl Checker {
             datasets: self.datasets,
             workloads,
             digests: self.digests.into(),
-            macros: self
-                .macros
-                .into_iter()
-                .filter_map(|(name, text)| Some((name, text?)))
-                .collect(),
+            macros: found(self.macros),
+            profiles: found(self.profiles),
+            calibrations: found(self.calibrations),
         })
     }
 
@@ -126,7 +135,11 @@ impl Checker {
             }
         };
         // All of them are tried, so that a point tells everything that is wrong with it.
-        let setting = (settings.hw.clone(), settings.set.clone().into_iter().collect());
+        let setting = Setting {
+            hw: settings.hw.clone(),
+            set: settings.set.clone().into_iter().collect(),
+            profile: settings.profile.clone(),
+        };
         let spec = self.spec(&setting, &rows);
         let network = self.network(&settings, &rows);
         let dataset = network.and_then(|network| self.dataset(network, &settings, &rows));
@@ -143,8 +156,11 @@ impl Checker {
                 return None;
             }
         };
-        let spec = spec?;
+        let mut spec = spec?;
         self.map(network, &setting, &spec, &rows)?;
+        if let Some(name) = &settings.calibration {
+            self.calibrate(name, network, &mut spec, settings.chips, &rows)?;
+        }
         let pair = (network, dataset);
         let workload = workloads.iter().position(|w| *w == pair).unwrap_or_else(|| {
             workloads.push(pair);
@@ -235,19 +251,61 @@ impl Checker {
         if let Some(Some(known)) = self.specs.get(setting) {
             return Some(known.clone());
         }
-        if !self.macros.contains_key(&setting.0) {
-            let loaded = MacroText::load(&setting.0, &self.experiment.folder);
+        if !self.macros.contains_key(&setting.hw) {
+            let loaded = MacroText::load(&setting.hw, &self.experiment.folder);
             let loaded = loaded.map_err(|error| self.tell_input(&error, "macro", rows)).ok();
-            self.macros.insert(setting.0.clone(), loaded);
+            self.macros.insert(setting.hw.clone(), loaded);
         }
-        let text = self.macros.get(&setting.0).cloned().flatten();
+        let text = self.macros.get(&setting.hw).cloned().flatten();
         let spec = text.and_then(|text| {
-            text.spec(&setting.1)
-                .map_err(|diagnostics| self.tell_macro(diagnostics, &setting.1, rows))
+            text.spec(&setting.set)
+                .map_err(|diagnostics| self.tell_text(diagnostics, &setting.set, rows))
                 .ok()
         });
+        let spec = match &setting.profile {
+            Some(name) => spec.and_then(|spec| self.measured(name, spec, rows)),
+            None => spec,
+        };
         self.specs.insert(setting.clone(), spec.clone());
         spec
+    }
+
+    /// `spec` with the profile of this name.
+    fn measured(&mut self, name: &str, mut spec: MacroSpec, rows: &[u32]) -> Option<MacroSpec> {
+        if !self.profiles.contains_key(name) {
+            let loaded = ProfileText::load(name, &self.experiment.folder);
+            let loaded = loaded.map_err(|error| self.tell_input(&error, "profile", rows)).ok();
+            self.profiles.insert(name.to_owned(), loaded);
+        }
+        let Some(profile) = self.profiles.get(name).cloned().flatten() else {
+            self.count_again("profile", rows);
+            return None;
+        };
+        match profile.apply(&mut spec) {
+            Ok(()) => return Some(spec),
+            Err(InputError::Text(diagnostics)) => self.tell_text(*diagnostics, &[], rows),
+            Err(error) => self.tell_input(&error, "profile", rows),
+        }
+        None
+    }
+
+    /// Gives `spec` the calibration of this name.
+    fn calibrate(&mut self, name: &str, network: usize, spec: &mut MacroSpec, chips: u32, rows: &[u32]) -> Option<()> {
+        if !self.calibrations.contains_key(name) {
+            let loaded = CalibrationText::load(name, &self.experiment.folder);
+            let loaded = loaded
+                .map_err(|error| self.tell_input(&error, "calibration", rows))
+                .ok();
+            self.calibrations.insert(name.to_owned(), loaded);
+        }
+        let Some(calibration) = self.calibrations.get(name).cloned().flatten() else {
+            self.count_again("calibration", rows);
+            return None;
+        };
+        let applied = calibration.apply(&self.networks[network], spec, chips);
+        applied
+            .map_err(|error| self.tell_input(&error, "calibration", rows))
+            .ok()
     }
 
     fn map(&mut self, network: usize, setting: &Setting, spec: &MacroSpec, rows: &[u32]) -> Option<()> {
@@ -289,8 +347,8 @@ impl Checker {
         self.tell("S0109", error.to_string(), vec![(at, label)], None, rows);
     }
 
-    /// Takes the diagnostics of a macro over: what points at a setting points at the value in the experiment.
-    fn tell_macro(&mut self, diagnostics: Diagnostics, set: &[(String, String)], rows: &[u32]) {
+    /// Takes the diagnostics of a macro or a profile over: what points at a setting points at the value in the experiment.
+    fn tell_text(&mut self, diagnostics: Diagnostics, set: &[(String, String)], rows: &[u32]) {
         let Diagnostics { sources, list } = diagnostics;
         for diagnostic in list {
             let labels = diagnostic
@@ -380,4 +438,12 @@ impl Checker {
             list,
         }
     }
+}
+
+/// What was loaded.
+fn found<T>(cache: Cache<String, T>) -> BTreeMap<String, T> {
+    cache
+        .into_iter()
+        .filter_map(|(name, item)| Some((name, item?)))
+        .collect()
 }

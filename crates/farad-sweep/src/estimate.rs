@@ -76,11 +76,9 @@ impl Plan {
 
     /// Conversions of a whole point, in closed form.
     fn conversions(&self, point: &Point) -> f64 {
-        let settings = self.settings(point);
-        let set: Vec<_> = settings.set.into_iter().collect();
-        let text = self.macros.iter().find(|(name, _)| *name == settings.hw);
-        let spec = text.and_then(|(_, text)| text.spec(&set).ok());
-        let layers = self.networks[self.workloads[point.workload].0].mac_layers();
+        let network = &self.networks[self.workloads[point.workload].0];
+        let spec = self.hw(&self.settings(point), network).ok().map(|(spec, _)| spec);
+        let layers = network.mac_layers();
         let per_image = spec.and_then(|spec| {
             let mapping = farad_map::map(&spec, layers).ok()?;
             let schedule = farad_map::schedule(&spec, layers, &mapping);

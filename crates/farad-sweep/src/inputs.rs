@@ -1,9 +1,11 @@
 //! From names and paths to networks, macros and images that are known to be sound and to fit together.
 
+use crate::profile::ProfileText;
 use farad_data::{DataError, Dataset};
 use farad_hw::diagnostic::Diagnostics;
 use farad_hw::{MacroSpec, models, schema};
 use farad_net::{NetError, Network, Preprocess};
+use farad_report::report::MacroInfo;
 use farad_sim::{ImageSet, Workload};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -59,6 +61,32 @@ pub enum InputError {
         name: String,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file beside the macro that cannot be read.
+    #[error("cannot read {what} `{name}`: {source}")]
+    ReadFile {
+        /// `profile` or `calibration`.
+        what: &'static str,
+        /// As given.
+        name: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A profile's file that is no table.
+    #[error("profile `{name}`: {problem}")]
+    Profile {
+        /// As given.
+        name: String,
+        /// What it is instead.
+        problem: String,
+    },
+    /// A calibration that is none, or was made for something else.
+    #[error("calibration `{name}`: {problem}")]
+    Calibration {
+        /// As given.
+        name: String,
+        /// What is wrong.
+        problem: String,
     },
     /// A file of settings that is wrong.
     #[error(transparent)]
@@ -191,10 +219,16 @@ impl MacroText {
         schema::parse(&self.file, &self.text, set)
     }
 
-    /// SHA-256 of the text.
+    /// What a report says about the macro after `set`.
     #[must_use]
-    pub fn sha256(&self) -> String {
-        hex(&Sha256::digest(self.text.as_bytes()))
+    pub fn info(&self, spec: &MacroSpec, set: &[(String, String)], profile: Option<&ProfileText>) -> MacroInfo {
+        MacroInfo {
+            name: spec.name.clone(),
+            sha256: hex(&Sha256::digest(self.text.as_bytes())),
+            set: set.iter().cloned().collect(),
+            profile: profile.map(ProfileText::info),
+            calibration: None,
+        }
     }
 }
 

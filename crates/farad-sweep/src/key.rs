@@ -20,23 +20,36 @@ pub(crate) fn images(data: &Dataset, images: usize) -> String {
     hex(&digest.finalize())
 }
 
-/// SHA-256 of everything that determines a point's result.
-///
-/// The macro enters as it is after defaults, in full (`Debug` shows every field and every digit), so that two ways to
-/// write one macro are one point; a field that a later version adds makes new points, never wrong ones.
-pub(crate) fn point(network: &Network, spec: &MacroSpec, images: &str, settings: &Settings) -> String {
+/// The macro as it is after defaults, in full (`Debug` shows every field and every digit), with its profile and its calibration, so that two
+/// ways to write one macro are one; a field that a later version adds makes another one, never a wrong one.
+fn macro_text(spec: &MacroSpec) -> String {
     let nameless = MacroSpec {
         name: String::new(),
         description: String::new(),
         ..spec.clone()
     };
+    format!("{nameless:?}")
+}
+
+/// SHA-256 of a macro with its profile, calibration apart.
+pub(crate) fn macro_key(spec: &MacroSpec) -> String {
+    let uncalibrated = MacroSpec {
+        calibration: None,
+        ..spec.clone()
+    };
+    hex(&Sha256::digest(macro_text(&uncalibrated)))
+}
+
+/// SHA-256 of everything that determines a point's result.
+pub(crate) fn point(network: &Network, spec: &MacroSpec, images: &str, settings: &Settings) -> String {
     let text = format!(
-        "semantics {SEMANTICS}\nnetwork {}\npreprocess {:?}\nimages {images}\nchips {}\nseed {}\nengine {:?}\nmacro {nameless:?}\n",
+        "semantics {SEMANTICS}\nnetwork {}\npreprocess {:?}\nimages {images}\nchips {}\nseed {}\nengine {:?}\nmacro {}\n",
         network.sha256(),
         network.preprocess(),
         settings.chips,
         settings.seed,
         settings.engine,
+        macro_text(spec),
     );
     hex(&Sha256::digest(text))
 }

@@ -4,6 +4,7 @@
 //! names into networks, macros and images, for the command and for sweeps alike; an [`Experiment`] varies settings, and a [`Plan`] has
 //! looked at every point of it before the first one runs.
 
+pub mod calibration;
 mod check;
 mod cluster;
 mod codes;
@@ -17,6 +18,7 @@ mod numbers;
 mod page;
 mod parquet;
 mod plan;
+pub mod profile;
 mod results;
 mod run;
 mod sample;

@@ -1,11 +1,13 @@
 //! An experiment as points that are known to run.
 
+use crate::calibration::CalibrationText;
 use crate::check::Checker;
 use crate::experiment::Experiment;
 use crate::expression::Condition;
 use crate::inputs::{self, MacroText};
 use crate::key;
 use crate::numbers::Numbers;
+use crate::profile::ProfileText;
 use crate::settings::Settings;
 use crate::value::Value;
 use farad_data::Dataset;
@@ -13,6 +15,7 @@ use farad_hw::MacroSpec;
 use farad_hw::diagnostic::Diagnostics;
 use farad_map::MapError;
 use farad_net::Network;
+use farad_report::report::MacroInfo;
 use farad_report::{Job, JobInputs, Report, ReportError};
 use farad_sim::{Looks, RunConfig, SimError, Workload};
 use std::collections::BTreeMap;
@@ -29,7 +32,7 @@ pub struct Point {
     pub index: usize,
     /// Row of each group of axes.
     pub(crate) rows: Vec<u32>,
-    /// SHA-256 of everything that determines the result, in hexadecimal: semantics, macro after defaults, network, images,
+    /// SHA-256 of everything that determines the result, in hexadecimal: semantics, macro after defaults with its profile and calibration, network, images,
     /// chips, seed, engine. Names and paths are not part of it.
     pub key: String,
     /// Images that it runs.
@@ -72,7 +75,9 @@ pub struct Plan {
     pub(crate) datasets: Vec<Dataset>,
     /// Network and dataset of each workload.
     pub(crate) workloads: Vec<(usize, usize)>,
-    pub(crate) macros: Vec<(String, MacroText)>,
+    pub(crate) macros: BTreeMap<String, MacroText>,
+    pub(crate) profiles: BTreeMap<String, ProfileText>,
+    pub(crate) calibrations: BTreeMap<String, CalibrationText>,
     /// Of the first images of a dataset, by dataset and number.
     pub(crate) digests: Mutex<BTreeMap<(usize, usize), String>>,
 }
@@ -137,7 +142,7 @@ impl Plan {
         };
         let (network, dataset) = self.workloads[point.workload];
         let settings = self.settings(&short);
-        let (_, spec) = self.spec(&settings)?;
+        let (spec, _) = self.hw(&settings, &self.networks[network])?;
         let digest = self.digest(dataset, images);
         short.key = key::point(&self.networks[network], &spec, &digest, &settings);
         Ok(short)
@@ -151,18 +156,6 @@ impl Plan {
             .clone()
     }
 
-    /// The macro of a point, with the text that it comes from.
-    fn spec(&self, settings: &Settings) -> Result<(&MacroText, MacroSpec), PointError> {
-        let (_, text) = self
-            .macros
-            .iter()
-            .find(|(name, _)| *name == settings.hw)
-            .ok_or_else(|| PointError::Settings(format!("macro `{}` was not loaded", settings.hw)))?;
-        let set: Vec<(String, String)> = settings.set.clone().into_iter().collect();
-        let spec = text.spec(&set).map_err(|d| PointError::Settings(d.to_string()))?;
-        Ok((text, spec))
-    }
-
     /// The value of a point on each axis, in the order of [`Experiment::axes`].
     #[must_use]
     pub fn values(&self, point: &Point) -> Vec<&Value> {
@@ -173,6 +166,37 @@ impl Plan {
     #[must_use]
     pub fn title(&self, point: &Point) -> String {
         self.experiment.title(&point.rows)
+    }
+
+    /// The macro of these settings, from the files as they were when they were checked.
+    pub(crate) fn hw(&self, settings: &Settings, network: &Network) -> Result<(MacroSpec, MacroInfo), PointError> {
+        let missing = |what, name: &str| PointError::Settings(format!("{what} `{name}` was not loaded"));
+        let text = self
+            .macros
+            .get(&settings.hw)
+            .ok_or_else(|| missing("macro", &settings.hw))?;
+        let set: Vec<(String, String)> = settings.set.clone().into_iter().collect();
+        let mut spec = text.spec(&set).map_err(|d| PointError::Settings(d.to_string()))?;
+        let profile = match &settings.profile {
+            Some(name) => Some(self.profiles.get(name).ok_or_else(|| missing("profile", name))?),
+            None => None,
+        };
+        if let Some(profile) = profile {
+            profile
+                .apply(&mut spec)
+                .map_err(|e| PointError::Settings(e.to_string()))?;
+        }
+        let mut info = text.info(&spec, &set, profile);
+        if let Some(name) = &settings.calibration {
+            let calibration = self
+                .calibrations
+                .get(name)
+                .ok_or_else(|| missing("calibration", name))?;
+            let applied = calibration.apply(network, &mut spec, settings.chips);
+            applied.map_err(|e| PointError::Settings(e.to_string()))?;
+            info.calibration = Some(calibration.info());
+        }
+        Ok((spec, info))
     }
 
     /// Runs a point on `threads` threads. `workloads` are this plan's.
@@ -202,17 +226,15 @@ impl Plan {
         stop: &AtomicBool,
     ) -> Result<Report, PointError> {
         let settings = self.settings(point);
-        let (text, spec) = self.spec(&settings)?;
-        let set: Vec<(String, String)> = settings.set.into_iter().collect();
-        let data = &self.datasets[self.workloads[point.workload].1];
-        let macro_sha256 = text.sha256();
+        let (network, data) = self.workloads[point.workload];
+        let (network, data) = (&self.networks[network], &self.datasets[data]);
+        let (spec, hw) = self.hw(&settings, network)?;
         let job = Job::new(JobInputs {
             workload: &workloads[point.workload],
             dataset: &data.name,
             split: &data.split,
             spec: &spec,
-            macro_sha256: &macro_sha256,
-            set: &set,
+            hw: &hw,
         })?;
         let config = RunConfig {
             engine: settings.engine.kind(),

@@ -18,6 +18,12 @@ pub struct Settings {
     /// Keys of the macro that are changed, as `--set` takes them.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
+    /// File of the profile; none: everything is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// File of the calibration; none: ranges follow the first images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<String>,
     /// Name or folder of the images; none: what the network was made for.
     #[serde(default)]
     pub data: Option<String>,
@@ -68,6 +74,8 @@ impl Default for Settings {
             network: crate::inputs::DEFAULT_NETWORK.to_owned(),
             hw: crate::inputs::DEFAULT_MACRO.to_owned(),
             set: BTreeMap::new(),
+            profile: None,
+            calibration: None,
             data: None,
             images: None,
             chips: 1,
@@ -101,6 +109,8 @@ impl Settings {
         match parameter {
             Parameter::Network => self.network = text()?,
             Parameter::Macro => self.hw = text()?,
+            Parameter::Profile => self.profile = Some(text()?),
+            Parameter::Calibration => self.calibration = Some(text()?),
             Parameter::Data => self.data = Some(text()?),
             Parameter::Images => self.images = Some(positive()?),
             Parameter::Chips => self.chips = positive()?,

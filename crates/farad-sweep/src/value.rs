@@ -10,6 +10,10 @@ pub enum Parameter {
     Network,
     /// `macro`
     Macro,
+    /// `profile`
+    Profile,
+    /// `calibration`
+    Calibration,
     /// `data`
     Data,
     /// `images`
@@ -31,9 +35,11 @@ pub enum Parameter {
 }
 
 /// Names of all parameters but the macro's keys; those of the command line, `-` written as `_`.
-const NAMES: [(&str, Parameter); 10] = [
+const NAMES: [(&str, Parameter); 12] = [
     ("network", Parameter::Network),
     ("macro", Parameter::Macro),
+    ("profile", Parameter::Profile),
+    ("calibration", Parameter::Calibration),
     ("data", Parameter::Data),
     ("images", Parameter::Images),
     ("chips", Parameter::Chips),

@@ -98,7 +98,7 @@ pub(crate) fn write(
             .flat_map(|q| [q.scale, f32::from(q.zero)]);
         tensors.insert("ranges/of".to_owned(), vector(&ranges.collect::<Vec<_>>())?);
         for (i, stats) in quantised.charges.iter().enumerate() {
-            let stats: Vec<f64> = stats.iter().flat_map(|s| [s.mean, s.sigma, s.percentile]).collect();
+            let stats: Vec<f64> = stats.iter().flat_map(|s| [s.mean, s.sigma, s.limit]).collect();
             tensors.insert(
                 format!("charges/{i}"),
                 Tensor::from_slice(&stats, stats.len(), &Device::Cpu)?,
@@ -226,14 +226,9 @@ pub(crate) fn read(file: &Path, model: &mut Model, statistics: &(Vec<f32>, Vec<f
             }
             "teacher" => teacher = Some(Teacher::new(&model.graph.name, tensor.to_vec1()?)?),
             "charges" => {
-                let stats = match tensor.to_vec1::<f64>()?[..] {
-                    [mean, sigma, percentile] => Some(ChargeStats {
-                        mean,
-                        sigma,
-                        percentile,
-                    }),
-                    _ => None,
-                };
+                let numbers = tensor.to_vec1::<f64>()?;
+                let of = |&[mean, sigma, limit]: &[f64; 3]| ChargeStats { mean, sigma, limit };
+                let stats: Vec<ChargeStats> = numbers.as_chunks().0.iter().map(of).collect();
                 charges.insert(layer()?, stats);
             }
             _ => return Err(error(format!("unknown entry {key}"))),

@@ -1,10 +1,14 @@
 //! The flags, as they are typed.
 
+mod calibrate;
+mod profile;
 mod sweep;
 
+pub(crate) use calibrate::CalibrateArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use farad_report::characterize::Limit;
+pub(crate) use profile::{ProfileArgs, ProfileCommand, ProfileExportArgs};
 use std::path::PathBuf;
 pub(crate) use sweep::{
     DEFAULT_PAGES, SelectionArgs, SweepArgs, SweepCommand, SweepExportArgs, SweepMergeArgs, SweepPlanArgs,
@@ -65,6 +69,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Measure a macro: linearity, noise, signal to error, energy per conversion, over many chips.
     Characterize(CharacterizeArgs),
+    /// Set the ADC ranges and the trims of a macro for a network, from images.
+    Calibrate(CalibrateArgs),
     /// Put a network on macros: tiles, utilisation, conversions, cycles; no images needed.
     Map(MapArgs),
     /// Show a network: nodes, shapes, parameters, MACs, BOPs.
@@ -81,6 +87,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Write a chip's own column and CDAC as SPICE netlists, with what Farad expects of them.
     Spice(SpiceArgs),
+    /// Write what a bench would find on a simulated chip, as a form for measurements of real ones.
+    Profile(ProfileArgs),
     /// Compare Farad with published numbers.
     Check(CheckArgs),
     /// Explain an error code of a macro or an experiment, such as E0103.
@@ -122,6 +130,13 @@ pub(crate) struct RunArgs {
     pub(crate) network: NetworkArg,
     #[command(flatten)]
     pub(crate) hw: MacroArgs,
+    /// What was measured on a chip: offset, gain, INL and noise, as CSV or npz; see `farad profile`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) profile: Option<String>,
+    /// ADC ranges and trims that `farad calibrate` set for this network on this macro [default: ranges that follow the
+    /// first 32 images].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<String>,
     /// Images: a name of `farad list dataset` or a folder, with `:train` or `:test` [default: what the network was
     /// made for, if it says so].
     #[arg(long, value_name = "NAME|DIR[:SPLIT]")]
@@ -224,6 +239,9 @@ pub(crate) struct CharacterizeArgs {
     /// Change a key of the macro, such as adc.bits=6; may be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
+    /// What was measured on a chip: offset, gain, INL and noise, as CSV or npz; see `farad profile`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) profile: Option<String>,
     /// Chips to measure, each with its own static mismatch.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) chips: u32,

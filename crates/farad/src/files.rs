@@ -10,6 +10,20 @@ pub(crate) fn output(path: Option<&Path>) -> Result<Option<OutputDir>, Failure> 
     path.map(OutputDir::create).transpose().map_err(Failure::from_input)
 }
 
+/// Writes one file that the user named, whole or not at all, and notes where.
+pub(crate) fn write(path: &Path, bytes: &[u8], terminal: &Terminal) -> Result<(), Failure> {
+    let wrong = |what: &str| Failure::input(format!("cannot write `{}`: {what}", path.display()));
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .ok_or_else(|| wrong("not a file"))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let out = OutputDir::create(folder.unwrap_or(Path::new("."))).map_err(Failure::from_input)?;
+    out.write_file(name, bytes).map_err(|e| Failure::Other(e.into()))?;
+    terminal.note(&format!("wrote {}", path.display()));
+    Ok(())
+}
+
 /// A directory for text files that are told one by one.
 pub(crate) struct Folder(OutputDir);
 

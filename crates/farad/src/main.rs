@@ -36,6 +36,7 @@ fn run() -> Status {
     let terminal = Terminal::new(cli.color, cli.quiet, cli.verbose);
     let result = match &cli.command {
         Command::Run(args) => commands::run::run(args, &terminal),
+        Command::Calibrate(args) => commands::calibrate::run(args, &terminal),
         Command::Characterize(args) => commands::characterize::run(args, &terminal),
         Command::Map(args) => commands::map::run(args, &terminal),
         Command::Inspect(args) => commands::inspect::run(args, &terminal),
@@ -45,6 +46,7 @@ fn run() -> Status {
         Command::Data(args) => commands::data::run(args, &terminal),
         Command::List(args) => commands::list::run(args, &terminal),
         Command::Spice(args) => commands::spice::run(args, &terminal),
+        Command::Profile(args) => commands::profile::run(args, &terminal),
         Command::Check(args) => commands::check::run(args, &terminal),
         Command::Explain(args) => commands::explain::run(args, &terminal),
         Command::Completions(args) => commands::completions::run(args, &terminal),

@@ -10,10 +10,12 @@ mod flash;
 mod ideal;
 pub mod linearity;
 mod ramp;
+mod range;
 pub mod readout;
 pub mod sar;
 
-use std::fmt;
+pub(crate) use range::whole_counts;
+pub use range::{Range, RangePer, least_error_limit, optimal_limit};
 
 /// `[adc]`
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,8 @@ pub struct AdcSpec {
     pub bits: u32,
     /// Input range.
     pub range: Range,
+    /// What has a range of its own, where it follows charges.
+    pub range_per: RangePer,
     /// Conversions (physical columns, or merged outputs) that share one ADC.
     pub columns_per_adc: usize,
     /// MSB decisions that a low input skips (SAR).
@@ -42,36 +46,6 @@ pub struct AdcSpec {
     pub quantises: bool,
     /// `false` only there, too: the range has no end, see [`readout`].
     pub clips: bool,
-}
-
-/// Which part of the charge axis the codes cover.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Range {
-    /// The largest possible charge of the connected cells.
-    Full,
-    /// `sigmas` standard deviations of the layer's charges either side of zero (signed) or of their mean.
-    Clip {
-        /// Half width in standard deviations.
-        sigmas: f64,
-    },
-    /// The given percentile of the layer's charges over a calibration set, and its mirror.
-    Calibrated {
-        /// Percentile, 50 to 100.
-        percentile: f64,
-    },
-    /// A code is a count, and counts above half the codes are clipped, as in NeuroSim 1.5; see [`crate::peers`].
-    NeuroSim15Clip,
-}
-
-impl fmt::Display for Range {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Range::Full => f.write_str("full"),
-            Range::Clip { sigmas } => write!(f, "clip at {sigmas} sigma"),
-            Range::Calibrated { percentile } => write!(f, "calibrated to {percentile} %"),
-            Range::NeuroSim15Clip => f.write_str("a count per code, clipped as in NeuroSim 1.5"),
-        }
-    }
 }
 
 /// What a conversion ended in.
@@ -170,7 +144,7 @@ pub fn find(name: &str) -> Option<&'static dyn AdcKind> {
 }
 
 /// Comparator level of an ideal ADC for code `k`, LSB.
-fn ideal_level(spec: &AdcSpec, k: usize) -> f64 {
+pub(crate) fn ideal_level(spec: &AdcSpec, k: usize) -> f64 {
     k as f64 - 0.5 - spec.codes() as f64 / 2.0
 }
 

@@ -54,13 +54,7 @@ impl Site {
     /// Conversion `slot` of the first output channel here, on `chip`. All wordlines of the site are in use.
     pub(crate) fn circuit(&self, spec: &MacroSpec, chip: u32, scale: &Scale, slot: usize) -> Circuit {
         let layout = columns(spec);
-        let lowering = Lowering {
-            spec,
-            chip,
-            site: self,
-            scale,
-            layout: &layout,
-        };
+        let lowering = Lowering::new(spec, chip, self, scale, &layout);
         let merged = spec.weight.combine != WeightCombine::Digital;
         let used = if merged { 0..layout.len() } else { slot..slot + 1 };
         let unit_f = spec.array.unit_cap_ff * 1e-15;

@@ -56,7 +56,8 @@ const CODES: &[(&str, &str)] = &[
     (
         "E0108",
         "A key is given that has no meaning with the choice made elsewhere.\n\nFor example `clip_sigma` is read only with `range = \"clip\"`, \
-         and `dac_bits` only with `combine = \"dac\"`. It is refused because whoever wrote it expects an effect.",
+         and `dac_bits` only with `combine = \"dac\"`. It is refused because whoever wrote it expects an effect. What only the file says is put aside when `--set` makes \
+         another choice.",
     ),
     (
         "E0109",
@@ -113,6 +114,46 @@ const CODES: &[(&str, &str)] = &[
         "Another simulator's model does not fit the macro.\n\nASiM's noise and NeuroSim's clipping are defined for the count of ones in a single column, converted \
          once: `weight.combine = \"digital\"` and `noise.draws = \"per_conversion\"`. They serve to compare Farad with these simulators.",
     ),
+    (
+        "E0211",
+        "A trim has steps, but they have no size.\n\n`offset_trim_lsb` and `gain_trim_pct` are what one step moves an ADC by, `offset_trim_steps` and \
+         `gain_trim_steps` how many there are either way (0: as many as needed). Without a size there is no trim.",
+    ),
+    (
+        "E0301",
+        "The header of a profile cannot be understood.\n\nThe first line that is no comment names the fields, units included: `column` or `adc`, perhaps \
+         `instance`, and any of `offset_lsb`, `offset_mv`, `gain`, `gain_error_pct`, `noise_lsb`, `noise_mv`, `inl_lsb[1]`, `inl_lsb[2]`, ... An unknown \
+         field is refused, because what it says would silently have no effect.",
+    ),
+    (
+        "E0302",
+        "A row of a profile has more or fewer cells than the header has fields.\n\nCells are separated by commas. What was not measured is an empty cell, so that \
+         every row has as many commas as the header; a decimal comma makes two cells of one number.",
+    ),
+    (
+        "E0303",
+        "A cell of a profile is not a number, or not one that can be.\n\nNumbers have a decimal point. Instances, columns and ADCs are counted from 0. A gain is \
+         about 1, a noise is not negative, offsets and INL are at most 10000 LSB or mV.",
+    ),
+    (
+        "E0304",
+        "A row of a profile contradicts itself.\n\nA row is about one column or one ADC, gives each figure in one unit, and the INL of all transitions or of none.",
+    ),
+    (
+        "E0305",
+        "A profile has two rows about the same thing.\n\nOne column, or one ADC, of one instance has one row. A row without an instance is about every instance that has \
+         none of its own.",
+    ),
+    (
+        "E0306",
+        "The profile was measured on another kind of chip.\n\nIts columns, ADCs and codes are compared with those of the macro, `--set` included. A column is a conversion: a \
+         physical column where bits are combined digitally, an output where columns are merged. Without `# columns: N` the last row says how many there are.",
+    ),
+    (
+        "E0307",
+        "A profile says what the macro has no place for.\n\nThe INL belongs to the converter, so a column can give it only if no other shares its ADC; and a macro whose \
+         noise is that of another simulator (`asim_*`, `neurosim15_clip`) takes no measured noise.",
+    ),
 ];
 
 #[cfg(test)]
@@ -126,6 +167,7 @@ mod tests {
             include_str!("reader.rs"),
             include_str!("rules.rs"),
             include_str!("tables.rs"),
+            include_str!("../profile/read.rs"),
         ]
         .concat();
         let mut rest = sources.as_str();

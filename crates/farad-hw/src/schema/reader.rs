@@ -228,9 +228,11 @@ impl Reader {
         fallback
     }
 
-    /// Refuses `key` if it is given although it has a meaning only with `needs = choice`.
+    /// Refuses `key` if it is given although it has a meaning only with `needs = choice`. A key of the file is put aside where a `--set`
+    /// changes the choice.
     pub(super) fn only_with(&mut self, applies: bool, key: Key, needs: Key, choice: &str) {
-        if !applies && self.is_given(key) {
+        let is_set = |key: Key| self.given.get(&key).is_some_and(|place| place.source > 0);
+        if !applies && self.is_given(key) && (is_set(key) || !is_set(needs)) {
             self.conflict(
                 "E0108",
                 format!(
@@ -324,7 +326,8 @@ impl Reader {
     }
 }
 
-fn suggestion(near: Option<&str>, all: &[&str]) -> String {
+/// What to do about a name that does not exist.
+pub(crate) fn suggestion(near: Option<&str>, all: &[&str]) -> String {
     match near {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!("there are: {}", all.join(", ")),
@@ -332,7 +335,7 @@ fn suggestion(near: Option<&str>, all: &[&str]) -> String {
 }
 
 /// The most similar name, if any is similar enough to be a slip.
-fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = names
         .map(|name| (strsim::jaro_winkler(typed, name), name))
         .filter(|(score, _)| *score > 0.8);

@@ -30,6 +30,7 @@ pub(super) fn check(spec: &MacroSpec, r: &mut Reader) {
     check_input(spec, r);
     check_adc(spec, r);
     check_peers(spec, r);
+    check_trims(spec, r);
     check_system(spec, r);
 }
 
@@ -182,6 +183,23 @@ fn check_peers(spec: &MacroSpec, r: &mut Reader) {
         &[(key, "counts the ones of a column"), (other, "does not fit")],
         "these are the models of other simulators, for comparison with them",
     );
+}
+
+/// A number of steps needs their size.
+fn check_trims(spec: &MacroSpec, r: &mut Reader) {
+    for (trim, size, steps) in [
+        (spec.noise.offset_trim, "offset_trim_lsb", "offset_trim_steps"),
+        (spec.noise.gain_trim, "gain_trim_pct", "gain_trim_steps"),
+    ] {
+        if trim.most > 0 && trim.size == 0.0 {
+            r.conflict(
+                "E0211",
+                format!("a trim of {} steps of no size", trim.most),
+                &[(("noise", steps), "steps"), (("noise", size), "size of a step")],
+                "give the size of a step, or leave the steps out",
+            );
+        }
+    }
 }
 
 fn check_system(spec: &MacroSpec, r: &mut Reader) {

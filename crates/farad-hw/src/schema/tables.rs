@@ -1,7 +1,8 @@
 //! The tables of `macro.toml`, one function each, with their defaults and limits.
 
 use super::reader::{Key, Reader};
-use crate::adc::{self, AdcSpec, Range};
+use crate::adc::{self, AdcSpec, Range, RangePer};
+use crate::calibration::TrimStep;
 use crate::spec::{
     AreaSpec, ArraySpec, Cell, EnergySpec, InputCombine, InputSpec, MacroSpec, Mapper, NoiseDraws, NoiseSpec,
     RowDriver, SignedScheme, SystemSpec, Technology, TimingSpec, Topology, UnusedRows, WeightCombine, WeightSpec,
@@ -17,19 +18,13 @@ const CAPACITOR_FF: RangeInclusive<f64> = 0.001..=1e6;
 const CLOCKS: RangeInclusive<u64> = 0..=1_000_000;
 /// Any cost constant (fJ, fF, pW or um^2).
 const COST: RangeInclusive<f64> = 0.0..=1e12;
+/// Steps of a trim, either way.
+const TRIM_STEPS: RangeInclusive<u64> = 0..=65_536;
 /// An error in LSB or mV.
 const DEVIATION: RangeInclusive<f64> = 0.0..=1e4;
 
 /// A charge that has settled completely: exp(-40) is below any quantum.
 const SETTLED_TAU: f64 = 40.0;
-
-#[derive(Clone, Copy, PartialEq)]
-enum RangeKind {
-    Full,
-    Clip,
-    Calibrated,
-    NeuroSim15Clip,
-}
 
 #[derive(Clone, Copy, PartialEq)]
 enum InputKind {
@@ -78,6 +73,8 @@ pub(super) fn read(r: &mut Reader) -> MacroSpec {
         energy,
         area,
         system,
+        calibration: None,
+        profile: None,
     }
 }
 
@@ -234,10 +231,12 @@ fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
         CAPACITOR_FF,
     );
     let (area_fixed_um2, area_per_unit_um2) = technology::adc_area_um2(technology, kind, unit_cap_ff);
+    let (range, range_per) = read_range(r);
     AdcSpec {
         kind,
         bits,
-        range: read_range(r),
+        range,
+        range_per,
         columns_per_adc: r.count(("adc", "columns_per_adc"), Some(1), LINES) as usize,
         skip_bits: r.count(("adc", "skip_bits"), Some(0), 0..=12) as u32,
         unit_cap_ff,
@@ -255,33 +254,40 @@ fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
     }
 }
 
-fn read_range(r: &mut Reader) -> Range {
+/// What the codes cover, and what has a range of its own.
+fn read_range(r: &mut Reader) -> (Range, RangePer) {
     let range: Key = ("adc", "range");
-    let kind = r.choice(
+    let sigmas = r.real(("adc", "clip_sigma"), 4.0, 0.1..=100.0);
+    let percentile = r.real(("adc", "percentile"), 99.9, 50.0..=100.0);
+    let chosen = r.choice(
         range,
-        Some(RangeKind::Full),
+        Some(Range::Full),
         &[
-            ("full", RangeKind::Full),
-            ("clip", RangeKind::Clip),
-            ("calibrated", RangeKind::Calibrated),
-            ("neurosim15_clip", RangeKind::NeuroSim15Clip),
+            ("full", Range::Full),
+            ("max", Range::Calibrated { percentile: 100.0 }),
+            ("calibrated", Range::Calibrated { percentile }),
+            ("clip", Range::Clip { sigmas }),
+            ("optimal", Range::Optimal),
+            ("mse", Range::Mse),
+            ("neurosim15_clip", Range::NeuroSim15Clip),
         ],
     );
-    let sigmas = r.real(("adc", "clip_sigma"), 4.0, 0.1..=100.0);
-    r.only_with(kind == RangeKind::Clip, ("adc", "clip_sigma"), range, "clip");
-    let percentile = r.real(("adc", "percentile"), 99.9, 50.0..=100.0);
-    r.only_with(
-        kind == RangeKind::Calibrated,
-        ("adc", "percentile"),
-        range,
-        "calibrated",
+    let clips = matches!(chosen, Range::Clip { .. });
+    r.only_with(clips, ("adc", "clip_sigma"), range, "clip");
+    let calibrated = chosen == Range::Calibrated { percentile };
+    r.only_with(calibrated, ("adc", "percentile"), range, "calibrated");
+    let per: Key = ("adc", "range_per");
+    let range_per = r.choice(
+        per,
+        Some(RangePer::Layer),
+        &[
+            ("layer", RangePer::Layer),
+            ("tile", RangePer::Tile),
+            ("network", RangePer::Network),
+        ],
     );
-    match kind {
-        RangeKind::Full => Range::Full,
-        RangeKind::Clip => Range::Clip { sigmas },
-        RangeKind::Calibrated => Range::Calibrated { percentile },
-        RangeKind::NeuroSim15Clip => Range::NeuroSim15Clip,
-    }
+    r.only_with(chosen.follows_charges(), per, range, "mse");
+    (chosen, range_per)
 }
 
 fn read_noise(r: &mut Reader) -> NoiseSpec {
@@ -290,7 +296,14 @@ fn read_noise(r: &mut Reader) -> NoiseSpec {
         comparator_lsb: r.real(("noise", "comparator_lsb"), 0.0, DEVIATION),
         reference_lsb: r.real(("noise", "reference_lsb"), 0.0, DEVIATION),
         offset_mv: r.real(("noise", "offset_mv"), 0.0, DEVIATION),
-        offset_trim_lsb: r.real(("noise", "offset_trim_lsb"), 0.0, DEVIATION),
+        offset_trim: TrimStep {
+            size: r.real(("noise", "offset_trim_lsb"), 0.0, DEVIATION),
+            most: r.count(("noise", "offset_trim_steps"), Some(0), TRIM_STEPS) as u32,
+        },
+        gain_trim: TrimStep {
+            size: r.real(("noise", "gain_trim_pct"), 0.0, PERCENT) / 100.0,
+            most: r.count(("noise", "gain_trim_steps"), Some(0), TRIM_STEPS) as u32,
+        },
         injection_mv: r.real(("noise", "injection_mv"), 0.0, -1e3..=1e3),
         injection_pct: r.real(("noise", "injection_pct"), 0.0, -100.0..=100.0),
         injection_sigma_mv: r.real(("noise", "injection_sigma_mv"), 0.0, DEVIATION),

@@ -123,3 +123,26 @@ proptest! {
         prop_assert!((nearest - v).abs() <= step / 2);
     }
 }
+
+/// What was measured goes with the effect that it took the place of: without any, the chip is exact.
+#[test]
+fn a_measured_chip_is_exact_without_effects() {
+    let mut spec = bundled("ncku-charge-redistribution", &[]);
+    let profile = farad_hw::profile::Profile::of_chip(&spec, 3, 1);
+    let with = |measured: bool| {
+        let mut spec = spec.clone();
+        spec.profile = measured.then(|| std::sync::Arc::new(profile.clone()));
+        let spec = farad_hw::effects::none(&spec);
+        let site = farad_hw::chip::Site {
+            instance: 0,
+            first_column: 0,
+            rows: 128,
+            outputs: 8,
+        };
+        site.lower(&spec, 0, &farad_hw::scale::Scale::new(&spec, 128, None))
+    };
+    assert_eq!(with(true), with(false));
+    spec.profile = Some(std::sync::Arc::new(profile.clone()));
+    let names: Vec<&str> = farad_hw::effects::of(&spec).iter().map(|effect| effect.name).collect();
+    assert!(names.contains(&"ADC mismatch") && names.contains(&"offset") && !names.contains(&"measured noise"));
+}

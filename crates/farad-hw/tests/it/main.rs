@@ -14,6 +14,7 @@ mod physics_column;
 mod physics_merge;
 mod physics_published;
 mod physics_taps;
+mod profile;
 mod robustness;
 mod schema;
 mod silicon;

@@ -160,7 +160,7 @@ fn clipped_sqnr_db(bits: u32, zeta: f64) -> f64 {
         Some(&ChargeStats {
             mean: 0.0,
             sigma,
-            percentile: 0.0,
+            limit: 0.0,
         }),
     );
     let (mut noise, mut mass) = (0.0, 0.0);
@@ -216,7 +216,7 @@ fn noise_makes_count_errors() {
         let b = Bench::new(&column(255, &[("noise.comparator_lsb", sigma)]), 0, 1);
         let model = &b.model.outputs[0].slots[0];
         let clean = model.transfer.apply(100.0);
-        let used = b.scale.sigma[0];
+        let used = b.scale.noise.sigma[0];
         let wrong = (0..=u16::MAX).filter(|&u| {
             let input = i32::from(add_noise(clean, used, u));
             b.model.adcs[0].staircase.partition_point(|&level| level <= input) != 100

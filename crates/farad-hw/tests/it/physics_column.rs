@@ -180,9 +180,13 @@ fn thermal_noise_of_the_plate() {
         let in_units = counts / scale.lsb_counts * 64.0 * 8.0;
         // Sigmas are kept in 1/512 LSB.
         assert!(
-            scale.sigma.iter().all(|&s| (f64::from(s) - in_units).abs() <= 0.5),
+            scale
+                .noise
+                .sigma
+                .iter()
+                .all(|&s| (f64::from(s) - in_units).abs() <= 0.5),
             "{:?} {in_units}",
-            scale.sigma
+            scale.noise.sigma
         );
     }
 }
@@ -198,7 +202,7 @@ fn the_cdac_samples_too() {
             ("adc.kind", kind),
         ];
         let spec = column(64, &[&pairs[..], &[("adc.unit_cap_ff", cap)]].concat());
-        f64::from(Scale::new(&spec, 64, None).sigma[0])
+        f64::from(Scale::new(&spec, 64, None).noise.sigma[0])
     };
     let (plate, both) = (with("ideal", "1.0"), with("sar_conventional", "0.0025"));
     // 256 units of 2.5 aF are the 0.64 fF of the plate.
@@ -224,14 +228,14 @@ fn a_pair_of_plates() {
         ]
     };
     let scale = |signed| Scale::new(&column(64, &pairs(signed)), 64, None);
-    let noise_v = |s: &Scale| f64::from(s.sigma[0]) * s.lsb_v;
+    let noise_v = |s: &Scale| f64::from(s.noise.sigma[0]) * s.lsb_v;
     let (single, pair) = (scale("offset_binary"), scale("differential"));
     // A bank of three bits is 1 + 1/2 + 1/4 columns, one of four 1/8 more.
     let expected = (2.0_f64 * 1.875 / 1.75).sqrt();
     assert_near(
         noise_v(&pair) / noise_v(&single),
         expected,
-        1.0 / f64::from(pair.sigma[0]),
+        1.0 / f64::from(pair.noise.sigma[0]),
     );
     assert!(single.nominal_offset_lsb(0) != 0.0 && single.nominal_offset_lsb(1) < single.nominal_offset_lsb(0));
     assert_eq!((pair.nominal_offset_lsb(0), pair.nominal_offset_lsb(1)), (0.0, 0.0));
@@ -241,14 +245,16 @@ fn a_pair_of_plates() {
 #[test]
 fn reference_noise_grows_with_the_level() {
     let pairs = [("noise.reference_lsb", "0.5")];
-    let unsigned = Scale::new(&column(128, &pairs), 128, None).sigma;
+    let unsigned = Scale::new(&column(128, &pairs), 128, None).noise.sigma;
     // Bins 16..32 are below mid-scale, 0..16 above.
     let along: Vec<i16> = unsigned[16..].iter().chain(&unsigned[..16]).copied().collect();
     for (i, &s) in along.iter().enumerate() {
         let level = (i as f64 + 0.5) / 32.0;
         assert!((f64::from(s) - 0.5 * level * 512.0).abs() <= 0.5);
     }
-    let signed = Scale::new(&column(128, &[pairs[0], ("weight.combine", "binary_cap")]), 128, None).sigma;
+    let signed = Scale::new(&column(128, &[pairs[0], ("weight.combine", "binary_cap")]), 128, None)
+        .noise
+        .sigma;
     for i in 0..16 {
         assert_eq!(signed[i], signed[31 - i]);
         assert!((f64::from(signed[i]) - 0.5 * (i as f64 + 0.5) / 16.0 * 512.0).abs() <= 0.5);
@@ -289,7 +295,7 @@ proptest! {
         pairs.extend([("noise.ktc", "false"), ("adc.kind", name)]);
         let ideal = Bench::new(&column(rows, &[]), chip, 1);
         let real = Bench::new(&column(rows, &pairs), chip, 1);
-        prop_assert!(real.scale.is_noiseless());
+        prop_assert!(real.scale.noise.is_silent());
         prop_assert_eq!(ideal.model, real.model);
     }
 }

@@ -53,7 +53,7 @@ fn a_serial_share_has_the_noise_of_one_plate() {
             ("adc.bits", "10"),
         ];
         let scale = Scale::new(&column(64, &pairs), 64, None);
-        f64::from(scale.sigma[0]) * scale.lsb_v
+        f64::from(scale.noise.sigma[0]) * scale.lsb_v
     };
     assert_near(sigma_v("serial_share"), sigma_v("bitserial"), 2e-3);
 }

@@ -155,7 +155,7 @@ fn cr_cim_is_limited_by_noise() {
         for ones in rows / 2 - 94..=rows / 2 + 94 {
             let clean = transfer.apply(ones as f32);
             for u in (32..=u16::MAX).step_by(64) {
-                let input = i32::from(add_noise(clean, b.scale.sigma[0], u));
+                let input = i32::from(add_noise(clean, b.scale.noise.sigma[0], u));
                 let code = b.model.adcs[0].staircase.partition_point(|&level| level <= input);
                 error += (code as f64 * b.scale.lsb_counts - ones as f64).powi(2);
                 n += 1.0;

@@ -44,7 +44,7 @@ fn the_smaller_cdac_is_the_noisier() {
             ("adc.kind", kind),
         ];
         let scale = Scale::new(&column(64, &pairs), 64, None);
-        f64::from(scale.sigma[0]) / 512.0 * scale.lsb_v
+        f64::from(scale.noise.sigma[0]) / 512.0 * scale.lsb_v
     };
     let plate = ktc_v(64.0, 300.0);
     // A sigma is a whole number of 1/512 LSB: half of one in more than 200.

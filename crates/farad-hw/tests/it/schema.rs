@@ -27,7 +27,8 @@ fn five_keys_are_enough_and_the_rest_is_ideal() {
         noise.comparator_lsb,
         noise.reference_lsb,
         noise.offset_mv,
-        noise.offset_trim_lsb,
+        noise.offset_trim.size,
+        noise.gain_trim.size,
         noise.injection_mv,
         noise.leakage_pa,
     ] {
@@ -55,6 +56,18 @@ fn the_sign_follows_the_merge_unless_it_is_stated() {
     let merged =
         schema::parse("m.toml", SMALLEST, &set(&[("weight.combine", "c2c")])).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(merged.weight.signed, SignedScheme::MsbPolarity);
+}
+
+/// The file's `clip_sigma` goes with the file's choice; one that is set goes with nothing else.
+#[test]
+fn a_set_choice_puts_the_old_one_s_parameters_aside() {
+    assert_eq!(
+        bundled("ncku-charge-redistribution", &[("adc.range", "mse")]).adc.range,
+        Range::Mse
+    );
+    let model = models::find("ncku-charge-redistribution").expect("bundled");
+    let both = model.spec(&set(&[("adc.range", "mse"), ("adc.clip_sigma", "3")]));
+    assert_eq!(both.expect_err("has no meaning").list[0].code, "E0108");
 }
 
 #[test]

@@ -56,6 +56,7 @@ impl CharacterizeReport {
         section("Energy and area", None, &["energy", "conversion", "area"]);
         let mut details = self.head();
         details.push(("macro file", format!("SHA-256 {}", self.hw.sha256)));
+        details.extend(self.hw.files().map(|(what, file)| (what, file.with_digest())));
         details.push((
             "written by",
             format!(

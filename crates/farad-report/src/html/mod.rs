@@ -113,7 +113,7 @@ impl Report {
             .iter()
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
-        vec![
+        let mut details = vec![
             (
                 "network",
                 format!("{}, SHA-256 {}", self.network.name, self.network.sha256),
@@ -160,7 +160,9 @@ impl Report {
                     self.farad_version, self.semantics, self.schema
                 ),
             ),
-        ]
+        ];
+        details.extend(self.hw.files().map(|(what, file)| (what, file.with_digest())));
+        details
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn report(layers: usize, chips: usize) -> Report {
             name: "ncku-charge-redistribution".into(),
             sha256: "ff00".into(),
             set: [("adc.bits".to_string(), "6".to_string())].into(),
+            ..MacroInfo::default()
         },
         dataset: DatasetInfo {
             name: "cifar10".into(),

@@ -7,6 +7,7 @@ use farad_hw::MacroSpec;
 use farad_hw::adc::linearity::{Linearity, first_transition_lsb, missing_codes, transitions_lsb};
 use farad_hw::chip::{AdcModel, OutputModel, SiteModel, SlotModel, quanta_per_unit};
 use farad_hw::encoding::columns;
+use farad_hw::noise::TemporalNoise;
 use farad_hw::scale::Scale;
 use serde::Serialize;
 
@@ -56,12 +57,19 @@ pub(super) struct AdcCurves {
     pub(super) linearity: Linearity,
 }
 
-/// Measures converter `adc` of a chip.
-pub(super) fn adc(spec: &MacroSpec, scale: &Scale, model: &AdcModel, adc: usize, seed: u64) -> AdcCurves {
+/// Measures converter `adc` of a chip, with the noise of a conversion.
+pub(super) fn adc(
+    spec: &MacroSpec,
+    signed: bool,
+    noise: &TemporalNoise,
+    model: &AdcModel,
+    adc: usize,
+    seed: u64,
+) -> AdcCurves {
     let bits = spec.adc.bits;
     let transitions = transitions_lsb(&model.staircase, bits);
     let linearity = Linearity::of_transitions(&transitions, first_transition_lsb(bits));
-    let ramp = Ramp::run(spec, scale, model, adc, &linearity, seed);
+    let ramp = Ramp::run(spec, signed, noise, model, adc, &linearity, seed);
     let histogram = Linearity::of_histogram(&ramp.hits, ramp.per_lsb);
     AdcCurves {
         measure: AdcMeasure {
@@ -141,7 +149,8 @@ impl Ramp {
     /// One conversion at every step of the axis, repeated; `line` is the converter's own.
     pub(super) fn run(
         spec: &MacroSpec,
-        scale: &Scale,
+        signed: bool,
+        noise: &TemporalNoise,
         model: &AdcModel,
         adc: usize,
         line: &Linearity,
@@ -149,32 +158,32 @@ impl Ramp {
     ) -> Self {
         let (steps, half) = (lsb_steps(spec.adc.bits), half_range(spec.adc.bits));
         let codes = spec.adc.codes();
-        let repeats = if scale.is_noiseless() {
+        let repeats = if noise.is_silent() {
             1
         } else {
             (RAMP / (codes * steps as usize)).clamp(1, REPEATS)
         };
-        let loudest = scale.sigma.iter().chain([&scale.decision_sigma]).max();
+        let loudest = noise.sigma.iter().chain([&noise.decision_sigma]).max();
         let margin = MARGIN_SIGMAS * f64::from(*loudest.unwrap_or(&0)) / SIGMA_PER_STEP;
         // A level at the very end of the range lies within one LSB.
         let margin = libm::ceil(margin).min(f64::from(half)) as i32 + steps;
         let range = -half - steps / 2..half - steps / 2;
-        let noise = NoiseKey::new(seed, 0, 0);
+        let key = NoiseKey::new(seed, 0, 0);
         let (mut hits, mut square, mut n) = (vec![0u64; codes], 0.0, 0u64);
         for repeat in 0..repeats as u32 {
             let mut draws = [0; 8];
             for (i, v) in (range.start - margin..range.end + margin).enumerate() {
                 let v = v.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-                if i % 8 == 0 && !scale.is_noiseless() {
-                    draws = noise.draws(adc as u32, (i / 8) as u32, repeat, 0);
+                if i % 8 == 0 && !noise.is_silent() {
+                    draws = key.draws(adc as u32, (i / 8) as u32, repeat, 0);
                 }
-                let input = scale.noisy(v, spec.adc.bits, || draws[i % 8]);
-                let code = if scale.decision_sigma == 0 {
+                let input = noise.noisy(v, spec.adc.bits, || draws[i % 8]);
+                let code = if noise.decision_sigma == 0 {
                     // The same procedure, looked up.
                     model.staircase.partition_point(|&level| level <= i32::from(input))
                 } else {
-                    let draw = |d: usize| noise.draws(adc as u32, i as u32, repeat, 1 + (d / 8) as u32)[d % 8];
-                    quantise(spec, scale, model, input, draw, &mut |_| {}).code
+                    let draw = |d: usize| key.draws(adc as u32, i as u32, repeat, 1 + (d / 8) as u32)[d % 8];
+                    quantise(spec, signed, noise, model, input, draw, &mut |_| {}).code
                 };
                 hits[code] += 1;
                 if range.contains(&i32::from(v)) {

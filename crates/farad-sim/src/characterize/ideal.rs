@@ -2,6 +2,7 @@
 
 use farad_hw::MacroSpec;
 use farad_hw::adc::Range;
+use farad_hw::calibration::TrimStep;
 use farad_hw::spec::{Cell, InputCombine, Mapper, NoiseDraws, NoiseSpec, SignedScheme, WeightCombine};
 use serde::Serialize;
 
@@ -34,7 +35,8 @@ pub(super) fn without_errors(spec: &MacroSpec) -> MacroSpec {
         comparator_lsb: 0.0,
         reference_lsb: 0.0,
         offset_mv: 0.0,
-        offset_trim_lsb: 0.0,
+        offset_trim: TrimStep::default(),
+        gain_trim: TrimStep::default(),
         injection_mv: 0.0,
         injection_pct: 0.0,
         injection_sigma_mv: 0.0,
@@ -47,6 +49,7 @@ pub(super) fn without_errors(spec: &MacroSpec) -> MacroSpec {
         calibrated: true,
         draws: NoiseDraws::PerConversion,
     };
+    (spec.profile, spec.calibration) = (None, None);
     spec
 }
 

@@ -170,7 +170,7 @@ fn run(
         transfer_lsb: band(|c| &c.transfer),
         inl_lsb: band(|c| &c.inl),
         dnl_lsb: band(|c| &c.dnl),
-        noise: noise::measure(spec, &tile.scale, config.seed),
+        noise: noise::measure(spec, &tile.scale, &first.outputs[0].slots[0].noise, config.seed),
         columns: column::points(spec, config.chips, config.seed)?,
         resolutions: output::resolutions(spec, config.seed)?,
         cost: cost::measure(spec, &stimulus, &tile.scale, &first.adcs[0]),
@@ -196,20 +196,23 @@ fn converters(
     let curves = (CURVE_POINTS / (spec.adc.codes() * config.chips as usize)).clamp(1, CURVES);
     let kept = |count: usize| count.div_ceil(curves);
     let narrow = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<f32>>();
+    let slots: Vec<_> = model
+        .outputs
+        .iter()
+        .flat_map(|o| o.slots.iter().map(move |s| (o, s)))
+        .collect();
     let (mut adcs, mut inl, mut dnl) = (Vec::new(), Vec::new(), Vec::new());
     for (i, adc) in model.adcs.iter().enumerate() {
-        let measured = converter::adc(spec, &tile.scale, adc, i, config.seed);
+        // With noise that was measured column by column, it is that of the converter's first one.
+        let slot = slots.iter().find(|(_, slot)| slot.adc == i);
+        let noise = slot.map_or(&tile.scale.noise, |(_, slot)| &slot.noise);
+        let measured = converter::adc(spec, tile.scale.signed, noise, adc, i, config.seed);
         if i % kept(model.adcs.len()) == 0 {
             inl.push(narrow(&measured.linearity.inl_lsb));
             dnl.push(narrow(&measured.linearity.dnl_lsb));
         }
         adcs.push(measured.measure);
     }
-    let slots: Vec<_> = model
-        .outputs
-        .iter()
-        .flat_map(|o| o.slots.iter().map(move |s| (o, s)))
-        .collect();
     let (mut conversions, mut transfer) = (Vec::new(), Vec::new());
     for (i, (output, slot)) in slots.iter().enumerate() {
         let (deviations, linearity) = converter::conversion(spec, &tile.scale, &model, output, slot);

@@ -1,9 +1,11 @@
-//! Temporal noise at the converters' input, as it is drawn. It is the same for every chip.
+//! Temporal noise at the converters' input, as it is drawn. It is the same for every chip and every conversion, unless it was measured: then it is that of the first
+//! conversion.
 
 use super::converter::SIGMA_PER_STEP;
 use farad_core::axis::{add_noise, lsb_steps};
 use farad_core::draw::NoiseKey;
 use farad_hw::MacroSpec;
+use farad_hw::noise::TemporalNoise;
 use farad_hw::scale::Scale;
 use serde::Serialize;
 
@@ -33,20 +35,21 @@ pub struct NoiseMeasure {
     pub gaussian: Vec<f64>,
 }
 
-/// Measures the noise of conversions scaled by `scale`. Noise per decision is that of the sample and one decision.
-pub(super) fn measure(spec: &MacroSpec, scale: &Scale, seed: u64) -> NoiseMeasure {
+/// Measures `temporal`, the noise of a conversion scaled by `scale`. Noise per decision is that of the sample and one decision.
+pub(super) fn measure(spec: &MacroSpec, scale: &Scale, temporal: &TemporalNoise, seed: u64) -> NoiseMeasure {
     let bits = spec.adc.bits;
     let per_lsb = f64::from(lsb_steps(bits));
-    let sigma_lsb =
-        |v: i16| f64::from(scale.sigma_at(v, bits)).hypot(f64::from(scale.decision_sigma)) / SIGMA_PER_STEP / per_lsb;
+    let sigma_lsb = |v: i16| {
+        f64::from(temporal.sigma_at(v, bits)).hypot(f64::from(temporal.decision_sigma)) / SIGMA_PER_STEP / per_lsb
+    };
     let zero = (-scale.middle_lsb * per_lsb) as i16;
-    let sample_sigma = scale.sigma_at(zero, bits);
+    let sample_sigma = temporal.sigma_at(zero, bits);
     let key = NoiseKey::new(seed, 0, 0);
     let mut noise = Vec::new();
     for block in 0..DRAWS / 8 {
         let (sample, decision) = (key.draws(0, block, 0, 0), key.draws(0, block, 0, 1));
         for (u, w) in sample.into_iter().zip(decision) {
-            noise.push(add_noise(add_noise(0, sample_sigma, u), scale.decision_sigma, w));
+            noise.push(add_noise(add_noise(0, sample_sigma, u), temporal.decision_sigma, w));
         }
     }
     let square: f64 = noise.iter().map(|&n| f64::from(n).powi(2)).sum();

@@ -8,7 +8,6 @@ use crate::simulator::Simulator;
 use farad_core::MacShape;
 use farad_core::draw::NoiseKey;
 use farad_hw::MacroSpec;
-use farad_hw::adc::Range;
 use farad_hw::encoding::weight_range;
 use farad_hw::scale::ChargeStats;
 use farad_map::Mapping;
@@ -34,7 +33,8 @@ pub(super) struct Stimulus {
     mapping: Mapping,
     /// `[vector][row]`
     x: Vec<u8>,
-    stats: Option<ChargeStats>,
+    /// Of the tile, where the ADC range follows charges.
+    stats: Vec<ChargeStats>,
     seed: u64,
 }
 
@@ -72,11 +72,11 @@ impl Stimulus {
             x: (0..drive.vectors * drive.rows).map(input).collect(),
             layer,
             mapping,
-            stats: None,
+            stats: Vec::new(),
             seed,
         };
-        if spec.adc.range != Range::Full {
-            stimulus.stats = Some(stats(spec, stimulus.charges(spec, &stimulus.tile(spec))));
+        if spec.adc.range.follows_charges() {
+            stimulus.stats = vec![stats(spec, &stimulus.charges(spec, &stimulus.tile(spec)))];
         }
         Ok(stimulus)
     }
@@ -84,14 +84,26 @@ impl Stimulus {
     /// The tile, as a run plans it.
     pub(super) fn tile(&self, spec: &MacroSpec) -> TilePlan {
         let layers = std::slice::from_ref(&self.layer);
-        let mut plans = plan(spec, layers, &self.mapping, &[self.stats], self.seed);
+        let mut plans = plan(
+            spec,
+            layers,
+            &self.mapping,
+            std::slice::from_ref(&self.stats),
+            self.seed,
+        );
         plans.remove(0).copies.remove(0).tiles.remove(0)
     }
 
     /// The layer on a macro.
     pub(super) fn simulator<'a>(&'a self, spec: &'a MacroSpec) -> Simulator<'a> {
         let layers = std::slice::from_ref(&self.layer);
-        Simulator::new(spec, layers, &self.mapping, &[self.stats], self.seed)
+        Simulator::new(
+            spec,
+            layers,
+            &self.mapping,
+            std::slice::from_ref(&self.stats),
+            self.seed,
+        )
     }
 
     /// Exact charges of all conversions, `[vector][evaluation][output][conversion]`, in units of the LSB column.

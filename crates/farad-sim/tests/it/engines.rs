@@ -8,7 +8,7 @@ use farad_sim::{EngineKind, Isa, Simulator};
 use proptest::prelude::*;
 
 /// Every combination of bit combiners, signs, cells and ADCs that the schema allows, with every non-ideality on or off.
-fn macros() -> impl Strategy<Value = String> {
+pub(crate) fn macros() -> impl Strategy<Value = String> {
     let weights = prop_oneof![
         Just("combine = 'digital'\nsigned = 'twos_complement'"),
         Just("combine = 'digital'\nsigned = 'offset_binary'"),
@@ -36,7 +36,8 @@ fn macros() -> impl Strategy<Value = String> {
         1 => Just(""),
         3 => Just(
             "ktc = true\ncomparator_lsb = 0.4\nreference_lsb = 0.3\noffset_mv = 0.5\ninjection_mv = 1.0\ninjection_pct = -0.1\n\
-             injection_sigma_mv = 0.05\nleakage_pa = 10.0\nsettling_tau = 9.0\ncolumn_gain_pct = 1.0\ncolumn_offset_lsb = 0.2"
+             injection_sigma_mv = 0.05\nleakage_pa = 10.0\nsettling_tau = 9.0\ncolumn_gain_pct = 1.0\ncolumn_offset_lsb = 0.2\n\
+             offset_trim_lsb = 0.3\noffset_trim_steps = 3\ngain_trim_pct = 0.4\ngain_trim_steps = 2"
         ),
         1 => Just("comparator_lsb = 0.5\ndraws = 'per_decision'\nreference_lsb = 0.2"),
     ];
@@ -51,7 +52,7 @@ fn macros() -> impl Strategy<Value = String> {
         1u32..=10,
         1usize..=3,
         any::<bool>(),
-        prop_oneof![3 => Just("full"), 1 => Just("clip"), 1 => Just("calibrated")],
+        prop_oneof![3 => Just("full"), 1 => Just("clip"), 1 => Just("calibrated"), 1 => Just("optimal"), 1 => Just("mse")],
     );
     (weights, inputs, adcs, noise, array, more).prop_map(
         |(weights, inputs, adc, noise, (rows, unused, mismatch, topology, mapper), (bits, sharing, calibrated, range))| {
@@ -89,7 +90,7 @@ proptest! {
         let layer = layer(in_c, out_c, k, side, 1, seed);
         let x = activations(&layer, 5, seed ^ 1);
         // Some statistics for the ranges that follow the data.
-        let stats = Some(ChargeStats { mean: 20.0, sigma: 30.0, percentile: 120.0 });
+        let stats = Some(ChargeStats { mean: 20.0, sigma: 30.0, limit: 120.0 });
         let (expected, events) = run(&spec, &layer, stats, EngineKind::Reference, chip, &x, 5);
         for &isa in Isa::available() {
             for batch in [1, 5] {
@@ -113,7 +114,7 @@ proptest! {
         let (got, _) = run(&spec, &layer, None, EngineKind::Fast(Isa::detect()), 0, &x, 2);
         let layers = std::slice::from_ref(&layer);
         let mapping = farad_map::map(&spec, layers).unwrap();
-        let lsb_counts = Simulator::new(&spec, layers, &mapping, &[None], 0).lsb_counts(0);
+        let lsb_counts = Simulator::new(&spec, layers, &mapping, &[Vec::new()], 0).lsb_counts(0);
         let columns = farad_hw::encoding::columns(&spec);
         let digital: i32 = columns.iter().map(|c| c.digital_weight.abs()).sum();
         let conversions = if spec.conversions_per_output() == 1 { 1 } else { digital };

@@ -78,7 +78,7 @@ pub(crate) fn run(
 ) -> (Vec<i32>, farad_core::EventCounts) {
     let layers = std::slice::from_ref(layer);
     let mapping = farad_map::map(spec, layers).unwrap_or_else(|e| panic!("{e}"));
-    let simulator = Simulator::new(spec, layers, &mapping, &[stats], 42);
+    let simulator = Simulator::new(spec, layers, &mapping, &[stats.into_iter().collect()], 42);
     let chip = simulator.chip(engine, chip);
     let shape = &layer.shape;
     let image_len = shape.in_h * shape.in_w * shape.in_c;

@@ -1,5 +1,6 @@
 //! Laws of the simulator.
 
+mod calibration;
 mod characterize;
 mod engines;
 mod fixture;
@@ -7,3 +8,4 @@ mod lossless;
 mod peers;
 mod physics;
 mod physics_outputs;
+mod profiles;

@@ -24,7 +24,7 @@ pub enum Forward<'a> {
         /// The macro.
         spec: &'a MacroSpec,
         /// By layer, where its ADC range follows the data: [`QatModel::charges`](super::QatModel::charges).
-        charges: &'a [Option<ChargeStats>],
+        charges: &'a [Vec<ChargeStats>],
         /// Number of the chip: whose static errors. Training takes another one every few steps.
         chip: u32,
         /// Of the temporal noise. Noise belongs to seed, place and image, so training takes another one every step.

@@ -192,7 +192,7 @@ impl QatModel {
     ///
     /// # Errors
     /// If the images do not fit the network, or the network does not fit the macro.
-    pub fn charges(&self, x: &Tensor, spec: &MacroSpec) -> Result<Vec<Option<ChargeStats>>, TrainError> {
+    pub fn charges(&self, x: &Tensor, spec: &MacroSpec) -> Result<Vec<Vec<ChargeStats>>, TrainError> {
         let network = self.network()?;
         let mapping = farad_map::map(spec, network.mac_layers()).map_err(|e| macro_error(&spec.name, e))?;
         let images: Vec<u32> = (0..x.dim(0)? as u32).collect();
@@ -209,7 +209,7 @@ impl QatModel {
         &self,
         x: &Tensor,
         spec: &MacroSpec,
-        charges: &[Option<ChargeStats>],
+        charges: &[Vec<ChargeStats>],
         chip: u32,
         seed: u64,
     ) -> Result<Vec<LayerErrors>, TrainError> {

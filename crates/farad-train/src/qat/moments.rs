@@ -108,7 +108,7 @@ pub(super) struct Measured {
 pub(super) fn measure(
     integers: &Integers,
     spec: &MacroSpec,
-    charges: &[Option<ChargeStats>],
+    charges: &[Vec<ChargeStats>],
     (chip, seed): (u32, u64),
     input: &[u8],
     images: &[u32],

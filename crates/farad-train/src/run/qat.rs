@@ -23,7 +23,7 @@ const FIRST_CHIP: u32 = 1 << 20;
 pub(crate) struct Quantised {
     pub(crate) model: QatModel,
     /// What sets the ADC ranges of the macro, by layer, since the last change of chips.
-    pub(crate) charges: Vec<Option<ChargeStats>>,
+    pub(crate) charges: Vec<Vec<ChargeStats>>,
     /// What the chip does to each layer, where it is drawn.
     pub(crate) errors: Vec<LayerErrors>,
     /// What the stage began with, where that teaches.
@@ -199,7 +199,7 @@ impl Run {
     }
 }
 
-fn chip<'a>(spec: Option<&'a MacroSpec>, charges: &'a [Option<ChargeStats>], chip: u32, seed: u64) -> Forward<'a> {
+fn chip<'a>(spec: Option<&'a MacroSpec>, charges: &'a [Vec<ChargeStats>], chip: u32, seed: u64) -> Forward<'a> {
     spec.map_or(Forward::Exact, |spec| Forward::Macro {
         spec,
         charges,

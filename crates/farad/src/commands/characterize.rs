@@ -6,13 +6,12 @@ use crate::progress;
 use crate::terminal::Terminal;
 use crate::{files, inputs, interrupt};
 use farad_report::characterize::Measured;
-use farad_report::report::MacroInfo;
 use farad_report::{CharacterizeReport, OutputDir};
 use farad_sim::SimError;
 use farad_sim::characterize::{CharacterizeConfig, characterize};
 
 pub(crate) fn run(args: &CharacterizeArgs, terminal: &Terminal) -> Result<Status, Failure> {
-    let hw = inputs::hw_by_name(&args.hw, &args.set)?;
+    let hw = inputs::hw_by_name(&args.hw, &args.set, args.profile.as_deref())?;
     let out = files::output(args.out.as_deref())?;
     let stop = interrupt::stop_flag(*terminal, "chips")?;
     let bar = progress::bar(terminal, "{wide_bar} {pos}/{len} chips, {eta} left");
@@ -33,11 +32,7 @@ pub(crate) fn run(args: &CharacterizeArgs, terminal: &Terminal) -> Result<Status
     })?;
     let report = CharacterizeReport::build(&Measured {
         spec: &hw.spec,
-        hw: &MacroInfo {
-            name: hw.spec.name.clone(),
-            sha256: hw.sha256,
-            set: args.set.iter().cloned().collect(),
-        },
+        hw: &hw.info,
         result: &result,
         chips: args.chips,
         seed: args.seed,

@@ -1,5 +1,6 @@
 //! One file for each command: what it needs, what it does, what it prints.
 
+pub(crate) mod calibrate;
 pub(crate) mod characterize;
 pub(crate) mod check;
 pub(crate) mod compare;
@@ -9,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod list;
 pub(crate) mod map;
+pub(crate) mod profile;
 pub(crate) mod run;
 pub(crate) mod spice;
 pub(crate) mod sweep;

@@ -11,9 +11,16 @@ use farad_sim::{EngineKind, Isa, RunConfig};
 use farad_sweep::inputs::{check_images, dataset, set_preprocess, workload};
 
 pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure> {
-    let hw = inputs::hw(&args.hw)?;
+    let mut hw = inputs::hw_by_name(&args.hw.hw, &args.hw.set, args.profile.as_deref())?;
     let mut network = inputs::network(&args.network.network)?;
     set_preprocess(&mut network, inputs::preprocess(&args.preprocess))?;
+    hw.calibrate(args.calibration.as_deref(), &network, args.chips)?;
+    let trimmed = hw.spec.calibration.as_ref().is_some_and(|c| !c.trims.is_empty());
+    if args.attribute && trimmed {
+        return Err(Failure::input(
+            "--attribute takes the errors of chips apart, and the trims of this calibration were set against all of them together",
+        ));
+    }
     let data = dataset(&network, args.data.as_deref(), inputs::here())?;
     let images = check_images(&network, &data, args.images)?;
     let workload = workload(&network, &data).map_err(Failure::from_input)?;
@@ -22,8 +29,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         dataset: &data.name,
         split: &data.split,
         spec: &hw.spec,
-        macro_sha256: &hw.sha256,
-        set: &args.hw.set,
+        hw: &hw.info,
     })
     .map_err(Failure::from_input)?;
     let trace = TraceFile::new(&args.trace, &network, &hw.spec, job.mapping(), images)?;

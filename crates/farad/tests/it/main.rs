@@ -4,9 +4,11 @@
 
 mod attribute;
 mod bad_inputs;
+mod calibrate;
 mod characterize;
 mod data;
 mod harness;
+mod profile;
 mod results;
 mod streams;
 mod sweep;

@@ -26,7 +26,7 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn new(target: &vary::Target) -> Result<Self, Failure> {
         Ok(Self {
-            hw: inputs::hw_by_name(&target.hw, &[])?,
+            hw: inputs::hw_by_name(&target.hw, &[], None)?,
             chips: target.chips,
             images: (target.images > 0).then_some(target.images),
         })
@@ -37,7 +37,7 @@ impl Target {
         !report.partial
             && report.semantics == SEMANTICS
             && report.network.sha256 == network.sha256()
-            && report.hw.sha256 == self.hw.sha256
+            && report.hw.sha256 == self.hw.info.sha256
             && report.dataset.images == images as u64
             && report.accuracy.chips_requested == u64::from(self.chips)
     }
@@ -163,8 +163,7 @@ fn on_target(
         dataset: &data.name,
         split: &data.split,
         spec: &target.hw.spec,
-        macro_sha256: &target.hw.sha256,
-        set: &[],
+        hw: &target.hw.info,
     })
     .map_err(Failure::from_input)?;
     let config = RunConfig {
