@@ -64,7 +64,10 @@ fn the_only_effect_is_all_that_there_is() {
         assert_eq!(clipping["layers"][i]["sqnr_without_db"], all["sqnr_db"]);
         // The simulated axis is 36 dB finer than the steps.
         let without = steps["layers"][i]["sqnr_without_db"].as_f64().unwrap_or(f64::INFINITY);
-        assert!(without > all["sqnr_db"].as_f64().unwrap() + 30.0);
+        // A layer of fewer rows than codes is exact either way.
+        if let Some(all_db) = all["sqnr_db"].as_f64() {
+            assert!(without > all_db + 30.0);
+        }
     }
 }
 
