@@ -10,6 +10,7 @@
 use super::moments::{Pairs, Sums};
 use farad_core::draw::NoiseKey;
 use farad_core::normal::z_q12;
+use farad_core::round::half_even;
 use farad_net::{Activations, MacEngine, MacLayer};
 use farad_sim::{DigitalEngine, DigitalNetwork};
 
@@ -123,7 +124,7 @@ impl LayerErrors {
                     let level = (deviation * deviation).min(LARGEST_LEVEL as f32);
                     let sigma = channel.sigma * (least + self.level * level).sqrt();
                     let noise = sigma * (f32::from(z_q12(draw)) / 4096.0);
-                    *out = (channel.gain * exact + channel.offset + noise).round_ties_even() as i32;
+                    *out = half_even(f64::from(channel.gain * exact + channel.offset + noise)) as i32;
                 }
             }
         }
