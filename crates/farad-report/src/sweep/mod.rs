@@ -175,7 +175,7 @@ impl Sweep {
     /// What [`plots`](Self::plots) returns, and [`ReportError::Write`].
     pub fn write(&self, folder: &Path) -> Result<(PathBuf, Vec<Plot>), ReportError> {
         let plots = self.plots()?;
-        let page = OutputDir::create(folder)?.write_file("report.html", &self.html(&plots))?;
+        let page = OutputDir::create(folder)?.write_file("report.html", self.html(&plots))?;
         OutputDir::create(&folder.join("plots"))?.write_all(Vec::new(), plots.clone())?;
         Ok((page, plots))
     }

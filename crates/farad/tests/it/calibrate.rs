@@ -65,6 +65,8 @@ fn trims_are_kept_for_each_chip() {
     }
     let args = [&["run"], &set[..], &["--chips", "3", "--calibration", "c.json"]].concat();
     bench.refuses_in_one_line(&args, "it has trims of 2 chips, the run has 3");
+    let args = [&["run", "--attribute"], &set[..], &["--calibration", "c.json"]].concat();
+    bench.refuses_in_one_line(&args, "were set against all of them together");
 }
 
 #[test]
