@@ -78,7 +78,8 @@ mod tests {
             }
             assert!(low < share && share < high);
         }
-        assert!(wilson95(1.0, 10).1 == 1.0 && wilson95(0.0, 10).0 == 0.0);
+        // At the ends, to the rounding of a few operations.
+        assert!((wilson95(1.0, 10).1 - 1.0).abs() < 1e-15 && wilson95(0.0, 10).0 < 1e-15);
         assert_eq!(wilson95(0.0, 0), (0.0, 1.0));
     }
 }
