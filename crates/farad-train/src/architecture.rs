@@ -103,6 +103,7 @@ impl Activation {
 
 /// The architectures that come with Farad, by name.
 pub const BUILT_IN: &[(&str, &str)] = &[
+    ("small-cnn", include_str!("../../../networks/small-cnn.toml")),
     ("lenet-5", include_str!("../../../networks/lenet-5.toml")),
     ("vgg16-bn", include_str!("../../../networks/vgg16-bn.toml")),
     ("resnet-20", include_str!("../../../networks/resnet-20.toml")),

@@ -334,7 +334,7 @@ pub(crate) enum ListKind {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  farad train networks/recipes/fashion-mnist-lenet.toml
+  farad train networks/recipes/fashion-mnist-cnn.toml
   farad train recipe.toml --data ./cifar --out results
   farad train networks/recipes/criteria-resnet20.toml     every criterion, compared on a macro
 
