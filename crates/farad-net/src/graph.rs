@@ -10,7 +10,7 @@ const MAX_ELEMENTS: usize = 1 << 26;
 /// Dimensions of one tensor.
 const MAX_RANK: usize = 8;
 
-/// An 8-bit tensor: one image's, or a constant.
+/// A tensor of bytes: one image's, or a constant.
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor {
     pub(crate) name: String,

@@ -5,7 +5,7 @@ use farad_core::MacShape;
 /// A convolution or fully connected layer in integers.
 ///
 /// Activations are unsigned bytes everywhere in Farad: an int8 tensor is stored with 128 added to its values and to
-/// its zero point. The exact accumulator of output channel `o` at a position is
+/// its zero point, an int4 tensor with 8. The exact accumulator of output channel `o` at a position is
 /// `sum_r (w[o][r] + weight_offset) * (x[r] - x_zero)`, and a padding tap has `x = x_zero`.
 #[derive(Debug, Clone)]
 pub struct MacLayer {

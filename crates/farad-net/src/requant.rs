@@ -245,17 +245,29 @@ pub(crate) struct Quantiser {
     pub(crate) scale: f32,
     /// In stored terms.
     pub(crate) zero: u8,
+    /// Stored bytes are below `2^bits`.
+    pub(crate) bits: u32,
     pub(crate) ties: Ties,
 }
 
 impl Quantiser {
     pub(crate) fn quantise(self, x: f32) -> u8 {
-        let (steps, zero) = (x / self.scale, i32::from(self.zero));
+        let (steps, zero, most) = (x / self.scale, i32::from(self.zero), i32::from(self.most()));
         let steps = match self.ties {
-            Ties::Even => half_even_within(steps, -zero as f32, (255 - zero) as f32),
+            Ties::Even => half_even_within(steps, -zero as f32, (most - zero) as f32),
             Ties::AwayFromZero => steps.round() as i32,
         };
-        steps.saturating_add(zero).clamp(0, 255) as u8
+        steps.saturating_add(zero).clamp(0, most) as u8
+    }
+
+    /// The largest stored byte.
+    pub(crate) fn most(self) -> u8 {
+        u8::MAX >> (8 - self.bits)
+    }
+
+    /// What a stored byte exceeds the source's number by, where that is signed or not.
+    pub(crate) fn origin(self, signed: bool) -> u8 {
+        if signed { 1 << (self.bits - 1) } else { 0 }
     }
 
     pub(crate) fn real(self, stored: u8) -> f32 {
@@ -311,9 +323,9 @@ mod tests {
 
         #[test]
         fn quantise_inverts_real(stored in any::<u8>(), zero in any::<u8>(), scale in 1e-4f32..10.0) {
-            for ties in [Ties::Even, Ties::AwayFromZero] {
-                let q = Quantiser { scale, zero, ties };
-                prop_assert_eq!(q.quantise(q.real(stored)), stored);
+            for (ties, bits) in [(Ties::Even, 8), (Ties::Even, 4), (Ties::AwayFromZero, 8)] {
+                let q = Quantiser { scale, zero: zero >> (8 - bits), bits, ties };
+                prop_assert_eq!(q.quantise(q.real(stored)), stored.min(q.most()));
             }
         }
     }

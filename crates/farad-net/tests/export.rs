@@ -36,6 +36,7 @@ struct Weights {
     values: Vec<i8>,
     scales: Vec<f32>,
     bias: Vec<i32>,
+    bits: u32,
 }
 
 impl Weights {
@@ -44,12 +45,13 @@ impl Weights {
             values: &self.values,
             scales: &self.scales,
             bias: &self.bias,
+            bits: self.bits,
         }
     }
 }
 
-fn byte(steps: f32, zero: u8) -> u8 {
-    (steps.round_ties_even() + f32::from(zero)).clamp(0.0, 255.0) as u8
+fn byte(steps: f32, zero: u8, out: Quantisation) -> u8 {
+    (steps.round_ties_even() + f32::from(zero)).clamp(0.0, f32::from(out.most())) as u8
 }
 
 /// QLinearConv: an int32 accumulator with its bias, times `sx * sw / sy` in float, halves to even.
@@ -76,6 +78,7 @@ fn conv(x: &Picture, window: Window, groups: usize, weights: &Weights, out: Quan
                 bytes.push(byte(
                     acc as f32 * (x.stored.scale * weights.scales[o] / out.scale),
                     out.zero,
+                    out,
                 ));
             }
         }
@@ -103,7 +106,12 @@ fn add(a: &Picture, b: &Picture, out: Quantisation) -> Picture {
     let fixed = f32::from(a.stored.zero).mul_add(ratio_a, ratio_b * f32::from(b.stored.zero));
     let fixed = f32::from(out.zero) - fixed;
     let sum = |(&p, &q): (&u8, &u8)| f32::from(p).mul_add(ratio_a, f32::from(q).mul_add(ratio_b, fixed));
-    let bytes = a.bytes.iter().zip(&b.bytes).map(|pair| byte(sum(pair), 0)).collect();
+    let bytes = a
+        .bytes
+        .iter()
+        .zip(&b.bytes)
+        .map(|pair| byte(sum(pair), 0, out))
+        .collect();
     Picture {
         shape: a.shape,
         bytes,
@@ -120,7 +128,9 @@ fn mean(x: &Picture, out: Quantisation) -> Picture {
             .map(|i| x.steps((i / w) as i64, (i % w) as i64, c))
             .sum::<i32>()
     };
-    let bytes = (0..channels).map(|c| byte(sum(c) as f32 * factor, out.zero)).collect();
+    let bytes = (0..channels)
+        .map(|c| byte(sum(c) as f32 * factor, out.zero, out))
+        .collect();
     Picture {
         shape: [1, 1, channels],
         bytes,
@@ -149,7 +159,16 @@ fn max(x: &Picture, window: Window) -> Picture {
 }
 
 fn quantisation() -> impl Strategy<Value = Quantisation> {
-    (0.002f32..0.1, prop_oneof![Just(0u8), any::<u8>()]).prop_map(|(scale, zero)| Quantisation { scale, zero })
+    let zero = prop_oneof![Just(0u8), any::<u8>()];
+    (0.002f32..0.1, zero, bits()).prop_map(|(scale, zero, bits)| Quantisation {
+        scale: scale * f32::from(1u8 << (8 - bits)),
+        zero: zero >> (8 - bits),
+        bits,
+    })
+}
+
+fn bits() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(4), Just(8)]
 }
 
 fn weights(out_c: usize, inputs: usize) -> impl Strategy<Value = Weights> {
@@ -157,8 +176,14 @@ fn weights(out_c: usize, inputs: usize) -> impl Strategy<Value = Weights> {
         prop::collection::vec(-127i8..=127, out_c * inputs),
         prop::collection::vec(1e-4f32..0.02, out_c),
         prop::collection::vec(-20_000i32..20_000, out_c),
+        bits(),
     )
-        .prop_map(|(values, scales, bias)| Weights { values, scales, bias })
+        .prop_map(|(values, scales, bias, bits)| Weights {
+            values: values.into_iter().map(|v| v >> (8 - bits)).collect(),
+            scales,
+            bias,
+            bits,
+        })
 }
 
 /// A stem, a depthwise residual block, pools and a classifier: every operator, in the shapes of a case.
@@ -297,7 +322,7 @@ proptest! {
         for ((name, a), (_, b)) in first.iter().zip(&second) {
             prop_assert_eq!(found.get(*name), Some(&[a.as_slice(), b].concat()), "{}", name);
         }
-        let Quantisation { scale, zero } = case.stored[5];
+        let Quantisation { scale, zero, .. } = case.stored[5];
         let real = |&byte: &u8| (i32::from(byte) - i32::from(zero)) as f32 * scale;
         prop_assert_eq!(logits, found["classifier"].iter().map(real).collect::<Vec<_>>());
     }
@@ -313,6 +338,9 @@ proptest! {
         prop_assert_eq!(&layers[1].weights, &case.grouped.values);
         let zeros: Vec<_> = layers[..2].iter().map(|l| (l.weight_offset, l.x_zero)).collect();
         prop_assert_eq!(zeros, [(0, case.stored[0].zero), (0, case.stored[1].zero)]);
+        let bits: Vec<_> = layers[..2].iter().map(|l| (l.weight_bits, l.input_bits)).collect();
+        let expected = [(case.stem.bits, case.stored[0].bits), (case.grouped.bits, case.stored[1].bits)];
+        prop_assert_eq!(bits, expected);
         prop_assert_eq!(network.input_shape(), case.shape);
         prop_assert_eq!(network.classes(), 3);
         prop_assert_eq!(network.preprocess(), Some(&identity(case.stored[0], case.shape[2])));
@@ -338,17 +366,26 @@ proptest! {
 
 /// A graph of 4x4 images of two channels.
 fn begun() -> (QdqGraph, QdqTensor) {
-    let stored = Quantisation { scale: 0.5, zero: 0 };
+    let stored = Quantisation {
+        scale: 0.5,
+        zero: 0,
+        bits: 8,
+    };
     QdqGraph::new("begun", [4, 4, 2], stored, &identity(stored, 2)).unwrap()
 }
 
 #[test]
 fn what_does_not_fit_is_named() {
-    let out = Quantisation { scale: 1.0, zero: 0 };
+    let out = Quantisation {
+        scale: 1.0,
+        zero: 0,
+        bits: 8,
+    };
     let weights = QuantisedWeights {
         values: &[1; 18],
         scales: &[1.0],
         bias: &[0],
+        bits: 8,
     };
     let refused = |window, groups, weights: &QuantisedWeights<'_>, out| {
         let (mut graph, x) = begun();
@@ -390,16 +427,38 @@ fn what_does_not_fit_is_named() {
             "scale 0 is not a positive number",
         ),
         (
+            refused(window, 1, &weights, Quantisation { scale: f32::NAN, ..out }),
+            "scale NaN",
+        ),
+        (
+            refused(window, 1, &weights, Quantisation { bits: 3, ..out }),
+            "activations do not fit 3 bits",
+        ),
+        (
             refused(
                 window,
                 1,
                 &weights,
                 Quantisation {
-                    scale: f32::NAN,
-                    zero: 0,
+                    bits: 4,
+                    zero: 16,
+                    ..out
                 },
             ),
-            "scale NaN",
+            "activations do not fit 4 bits",
+        ),
+        (
+            refused(
+                window,
+                1,
+                &QuantisedWeights {
+                    values: &[8; 18],
+                    bits: 4,
+                    ..weights
+                },
+                out,
+            ),
+            "weights do not fit 4 bits",
         ),
     ] {
         assert!(message.contains("`odd`") && message.contains(expected), "{message}");
@@ -408,7 +467,11 @@ fn what_does_not_fit_is_named() {
 
 #[test]
 fn names_are_given_once() {
-    let out = Quantisation { scale: 1.0, zero: 0 };
+    let out = Quantisation {
+        scale: 1.0,
+        zero: 0,
+        bits: 8,
+    };
     let window = Window::square(2, 2, 0);
     for (name, taken) in [
         ("", ""),

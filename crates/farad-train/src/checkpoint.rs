@@ -97,6 +97,12 @@ pub(crate) fn write(
             .iter()
             .flat_map(|q| [q.scale, f32::from(q.zero)]);
         tensors.insert("ranges/of".to_owned(), vector(&ranges.collect::<Vec<_>>())?);
+        let (outputs, weights) = (quantised.model.ranges(), quantised.model.weight_bits());
+        let bits: Vec<u32> = outputs.iter().map(|q| q.bits).chain(weights.iter().copied()).collect();
+        tensors.insert(
+            "bits/of".to_owned(),
+            Tensor::from_slice(&bits, bits.len(), &Device::Cpu)?,
+        );
         for (i, stats) in quantised.charges.iter().enumerate() {
             let stats: Vec<f64> = stats.iter().flat_map(|s| [s.mean, s.sigma, s.limit]).collect();
             tensors.insert(
@@ -168,7 +174,8 @@ pub(crate) fn read(file: &Path, model: &mut Model, statistics: &(Vec<f32>, Vec<f
         updates: position.average_updates,
         ..Average::default()
     };
-    let (mut integers, mut ranges) = (BTreeMap::new(), Vec::new());
+    let (mut integers, mut ranges) = (BTreeMap::new(), Vec::<Quantisation>::new());
+    let mut bits = Vec::new();
     let (mut charges, mut errors, mut teacher) = (BTreeMap::new(), BTreeMap::new(), None);
     for (key, tensor) in &tensors {
         let Some((kind, name)) = key.split_once('/') else {
@@ -216,9 +223,11 @@ pub(crate) fn read(file: &Path, model: &mut Model, statistics: &(Vec<f32>, Vec<f
                     .map(|q| Quantisation {
                         scale: q[0],
                         zero: q[1] as u8,
+                        bits: 8,
                     })
                     .collect();
             }
+            "bits" => bits = tensor.to_vec1::<u32>()?,
             "errors" => {
                 let of_layer = LayerErrors::from_slice(&values()?);
                 let of_layer = of_layer.ok_or_else(|| error(format!("{key} is not whole")))?;
@@ -234,11 +243,19 @@ pub(crate) fn read(file: &Path, model: &mut Model, statistics: &(Vec<f32>, Vec<f
             _ => return Err(error(format!("unknown entry {key}"))),
         }
     }
+    let weight_bits = bits.split_off(ranges.len().min(bits.len()));
+    if bits.len() != ranges.len() || weight_bits.len() != ranges.len() {
+        return Err(error("it lacks the bits of its tensors".to_owned()));
+    }
+    for (range, bits) in ranges.iter_mut().zip(bits) {
+        range.bits = bits;
+    }
     let quantised = (!ranges.is_empty()).then(|| Quantised {
         model: QatModel::restore(
             model.graph.clone(),
             integers,
             ranges,
+            weight_bits,
             preprocess(position.statistics.as_ref().unwrap_or(statistics)),
         ),
         charges: charges.into_values().collect(),

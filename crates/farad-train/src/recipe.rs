@@ -317,6 +317,10 @@ impl Recipe {
                 stage.stage == Kind::Qat || stage.stage == Kind::Export || stage.qat == QatSettings::default(),
                 format!("{at} does not quantise: no `qat`"),
             );
+            let first = self.stages[..i].iter().find(|s| is_after_floats(s)).map(|s| &s.qat);
+            for problem in stage.qat.width_problems(first) {
+                check(false, format!("{at}: {problem}"));
+            }
             if stage.stage == Kind::Qat {
                 for problem in stage.qat.problems() {
                     check(false, format!("{at}: {problem}"));
@@ -457,6 +461,28 @@ mod tests {
         for part in ["`steps_per_chip`", "needs `images`", "no `size`"] {
             assert!(error.contains(part), "{error}");
         }
+        let bits = |settings: &str| GOOD.replace("\"dense\"", &format!("\"qat\"\nqat = {{ {settings} }}"));
+        let error = Recipe::parse(&bits("weights = 3, activations = 16")).unwrap_err();
+        assert!(
+            error.contains("`weights` have 8 or 4 bits in an exported network, not 3"),
+            "{error}"
+        );
+        assert!(
+            error.contains("`activations` have 8 or 4 bits in an exported network, not 16"),
+            "{error}"
+        );
+        let again = "[[stage]]\nstage = \"export\"\nqat = { weights = 8, activations = 4 }";
+        let error = Recipe::parse(&format!("{}{again}", bits("weights = 4, activations = 4"))).unwrap_err();
+        assert!(
+            error.contains("stage 2 (export): `weights` have 4 bits since"),
+            "{error}"
+        );
+        assert!(!error.contains("`activations`"), "{error}");
+        assert!(
+            Recipe::parse(&bits("steps = \"guessed\""))
+                .unwrap_err()
+                .contains("`guessed`")
+        );
         let dense = &GOOD[GOOD.find("[[stage]]").unwrap()..];
         let error = Recipe::parse(&format!("{}{dense}", GOOD.replace("\"dense\"", "\"qat\""))).unwrap_err();
         assert!(error.contains("only `qat` and `export` can follow"), "{error}");

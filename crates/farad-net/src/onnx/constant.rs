@@ -16,8 +16,20 @@ pub(crate) enum Data {
     F32(Vec<f32>),
     I8(Vec<i8>),
     U8(Vec<u8>),
+    /// Within -8..=7.
+    I4(Vec<i8>),
+    /// Within 0..=15.
+    U4(Vec<u8>),
     I32(Vec<i32>),
     I64(Vec<i64>),
+}
+
+/// An integer type that a stored byte can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Small {
+    pub(crate) signed: bool,
+    /// 8 or 4.
+    pub(crate) bits: u32,
 }
 
 /// An integer constant and the real value of its steps.
@@ -57,6 +69,11 @@ impl Constant {
                 |raw| words(raw, i8::from_le_bytes),
             )),
             kind::UINT8 => Data::U8(raw.map_or_else(|| ints.iter().map(|&i| i as u8).collect(), <[u8]>::to_vec)),
+            kind::UINT4 => Data::U4(nibbles(raw, ints, len, &bad)?),
+            kind::INT4 => {
+                let values = nibbles(raw, ints, len, &bad)?;
+                Data::I4(values.into_iter().map(|v| ((v << 4) as i8) >> 4).collect())
+            }
             other => return Err(bad(&format!("element type {other} is not supported"))),
         };
         let constant = Self { dims, data };
@@ -101,8 +118,8 @@ impl Constant {
     pub(crate) fn len(&self) -> usize {
         match &self.data {
             Data::F32(v) => v.len(),
-            Data::I8(v) => v.len(),
-            Data::U8(v) => v.len(),
+            Data::I8(v) | Data::I4(v) => v.len(),
+            Data::U8(v) | Data::U4(v) => v.len(),
             Data::I32(v) => v.len(),
             Data::I64(v) => v.len(),
         }
@@ -119,39 +136,45 @@ impl Constant {
     pub(crate) fn ints(&self) -> Option<Vec<i64>> {
         match &self.data {
             Data::F32(_) => None,
-            Data::I8(v) => Some(v.iter().map(|&x| x.into()).collect()),
-            Data::U8(v) => Some(v.iter().map(|&x| x.into()).collect()),
+            Data::I8(v) | Data::I4(v) => Some(v.iter().map(|&x| x.into()).collect()),
+            Data::U8(v) | Data::U4(v) => Some(v.iter().map(|&x| x.into()).collect()),
             Data::I32(v) => Some(v.iter().map(|&x| x.into()).collect()),
             Data::I64(v) => Some(v.clone()),
         }
     }
 
-    /// Values as stored bytes, and whether they are signed; `None` unless they are 8-bit.
-    pub(crate) fn stored(&self) -> Option<(Vec<u8>, bool)> {
+    /// Values as stored bytes, and their type; `None` unless a byte can hold them.
+    pub(crate) fn stored(&self) -> Option<(Vec<u8>, Small)> {
+        let small = |signed, bits| Small { signed, bits };
         match &self.data {
-            Data::U8(v) => Some((v.clone(), false)),
-            Data::I8(v) => Some((v.iter().map(|&x| x as u8 ^ 0x80).collect(), true)),
+            Data::U8(v) => Some((v.clone(), small(false, 8))),
+            Data::U4(v) => Some((v.clone(), small(false, 4))),
+            Data::I8(v) => Some((v.iter().map(|&x| x as u8 ^ 0x80).collect(), small(true, 8))),
+            Data::I4(v) => Some((v.iter().map(|&x| (x + 8) as u8).collect(), small(true, 4))),
             _ => None,
         }
     }
 
     /// QuantizeLinear: float values on steps of `scale` along `axis`.
-    pub(crate) fn quantise(&self, scale: &[f32], zero: &[i32], signed: bool, axis: usize) -> Option<Self> {
+    pub(crate) fn quantise(&self, scale: &[f32], zero: &[i32], to: Small, axis: usize) -> Option<Self> {
         let values = self.floats()?;
         let (inner, count) = match scale.len() {
             1 => (1, 1),
             n => (self.dims.get(axis + 1..)?.iter().product::<usize>().max(1), n),
         };
-        let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+        let count_of = 1 << to.bits;
+        let low = if to.signed { -count_of / 2 } else { 0 };
         let steps = values.iter().enumerate().map(|(i, &x)| {
             let c = i / inner % count;
             ((x / scale[c]).round_ties_even() as i32)
                 .saturating_add(zero[c])
-                .clamp(low, high)
+                .clamp(low, low + count_of - 1)
         });
-        let data = match signed {
-            true => Data::I8(steps.map(|s| s as i8).collect()),
-            false => Data::U8(steps.map(|s| s as u8).collect()),
+        let data = match (to.signed, to.bits) {
+            (true, 4) => Data::I4(steps.map(|s| s as i8).collect()),
+            (true, _) => Data::I8(steps.map(|s| s as i8).collect()),
+            (false, 4) => Data::U4(steps.map(|s| s as u8).collect()),
+            (false, _) => Data::U8(steps.map(|s| s as u8).collect()),
         };
         Some(Self {
             dims: self.dims.clone(),
@@ -180,6 +203,15 @@ impl Dequantised {
         };
         Some(self.constant.ints()?.into_iter().enumerate().map(real).collect())
     }
+}
+
+/// Values of 4 bits, two to a byte of `raw` or to an element of `ints`, the first in the low half.
+fn nibbles(raw: Option<&[u8]>, ints: &[i32], len: usize, bad: &impl Fn(&str) -> NetError) -> Result<Vec<u8>, NetError> {
+    let bytes = raw.map_or_else(|| ints.iter().map(|&i| i as u8).collect(), <[u8]>::to_vec);
+    if bytes.len() != len.div_ceil(2) {
+        return Err(bad(&format!("{} bytes for {len} values of 4 bits", bytes.len())));
+    }
+    Ok(bytes.iter().flat_map(|&b| [b & 15, b >> 4]).take(len).collect())
 }
 
 fn words<const N: usize, T>(raw: &[u8], f: impl Fn([u8; N]) -> T) -> Vec<T> {

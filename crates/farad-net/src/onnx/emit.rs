@@ -299,7 +299,7 @@ fn requant(mac: &Mac, post: &[Unary], quantiser: Quantiser) -> Requant {
 /// Stored bytes that clamps limit a result to; `None` when something else follows. Rounding is monotone, so a clamp before
 /// it is a clamp after it.
 fn clips(post: &[Unary], quantiser: Quantiser) -> Option<(u8, u8)> {
-    post.iter().try_fold((0, 255), |(low, high), f| match f {
+    post.iter().try_fold((0, quantiser.most()), |(low, high), f| match f {
         Unary::Clip(from, to) => {
             let (from, to) = (quantiser.quantise(*from), quantiser.quantise(*to));
             Some((low.clamp(from, to), high.clamp(from, to)))
@@ -312,7 +312,7 @@ fn clips(post: &[Unary], quantiser: Quantiser) -> Option<(u8, u8)> {
 fn fused_add(a: &Stored, b: &Stored, target: &Target<'_>, (low, high): (u8, u8)) -> impl Fn(u8, u8) -> u8 + use<> {
     let scale = target.quantiser.scale;
     let (ratio_a, ratio_b) = (a.quantiser.scale / scale, b.quantiser.scale / scale);
-    let origin = if target.signed { 128.0 } else { 0.0 };
+    let origin = f32::from(target.quantiser.origin(target.signed));
     let zero = f32::from(target.quantiser.zero) - origin;
     let fixed = zero - libm::fmaf(ratio_a, a.file_zero(), ratio_b * b.file_zero());
     let (origin_a, origin_b) = (a.origin(), b.origin());

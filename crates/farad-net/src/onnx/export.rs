@@ -6,6 +6,9 @@
 //!
 //! No operator carries an activation function. With a zero point of 0 a QuantizeLinear is the ReLU, and with a scale of
 //! at most 6/255 as well it is the ReLU6: it clamps to the same bytes.
+//!
+//! Tensors have 8 or 4 bits. Those of 4 bits are of ONNX's types INT4 and UINT4, which onnxruntime has no integer kernels
+//! for: it computes such a group in float.
 
 use prost::Message;
 
@@ -16,11 +19,14 @@ use super::write::{self, Writer};
 use crate::graph::Padding;
 use crate::preprocess::Preprocess;
 
-/// The operator set whose QuantizeLinear and DequantizeLinear take an axis and whose other operators are settled.
+/// The operator set whose QuantizeLinear and DequantizeLinear take an axis and whose other operators are settled, and the
+/// format's version of it (ONNX 1.12).
 const OPSET: i64 = 17;
-
-/// The format's version of that operator set (ONNX 1.12).
 const IR_VERSION: i64 = 8;
+
+/// The same of files with 4-bit tensors (ONNX 1.16), which came with operator set 21.
+const OPSET_4_BIT: i64 = 21;
+const IR_VERSION_4_BIT: i64 = 10;
 
 /// Names of the float tensors where images enter and logits leave.
 const INPUT: &str = "image";
@@ -33,8 +39,18 @@ const IMAGE: &str = "image.quantised";
 pub struct Quantisation {
     /// Real value of one step; positive.
     pub scale: f32,
-    /// Byte of real zero.
+    /// Byte of real zero, below `2^bits`.
     pub zero: u8,
+    /// 8, or 4 for bytes up to 15.
+    pub bits: u32,
+}
+
+impl Quantisation {
+    /// The largest byte.
+    #[must_use]
+    pub fn most(&self) -> u8 {
+        if self.bits < 8 { (1 << self.bits) - 1 } else { u8::MAX }
+    }
 }
 
 /// Weights and biases of one layer.
@@ -46,6 +62,8 @@ pub struct QuantisedWeights<'a> {
     pub scales: &'a [f32],
     /// Per output channel, in accumulator steps: one is worth `input scale * scales[c]`.
     pub bias: &'a [i32],
+    /// 8, or 4 for values within -8..=7.
+    pub bits: u32,
 }
 
 /// A sliding window, `[vertical, horizontal]`.
@@ -80,7 +98,7 @@ impl Window {
     }
 }
 
-/// An 8-bit tensor of a graph under construction.
+/// A quantised tensor of a graph under construction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QdqTensor {
     name: String,
@@ -128,6 +146,16 @@ pub enum ExportError {
         /// The contradiction.
         what: String,
     },
+    /// Integers that are neither of 8 nor of 4 bits, or have more bits than are said.
+    #[error("`{name}`: {what} do not fit {bits} bits; 8 and 4 can be exported")]
+    Bits {
+        /// The operator.
+        name: String,
+        /// Which integers.
+        what: &'static str,
+        /// How many bits they were said to have.
+        bits: u32,
+    },
     /// A scale, or the step of an accumulator, that is no positive number.
     #[error("`{name}`: scale {scale} is not a positive number")]
     Scale {
@@ -138,17 +166,17 @@ pub enum ExportError {
     },
 }
 
-/// A quantised network on its way into an ONNX file. Activations are uint8 with one scale per tensor, weights int8 with one
-/// per output channel, biases int32. An operator that is refused may leave a part of itself: drop the graph then.
+/// A quantised network on its way into an ONNX file. Activations are uint8 or uint4 with one scale per tensor, weights int8
+/// or int4 with one per output channel, biases int32. An operator that is refused may leave a part of itself: drop the graph then.
 ///
 /// ```
 /// use farad_net::{Network, Preprocess, QdqGraph, Quantisation, QuantisedWeights};
 ///
 /// let pixels = Preprocess { pixel_max: 1.0, mean: vec![0.0], std: vec![1.0] };
-/// let bytes = Quantisation { scale: 1.0 / 255.0, zero: 0 };
+/// let bytes = Quantisation { scale: 1.0 / 255.0, zero: 0, bits: 8 };
 /// let (mut graph, image) = QdqGraph::new("two-classes", [1, 2, 1], bytes, &pixels)?;
-/// let weights = QuantisedWeights { values: &[100, -100, -100, 100], scales: &[0.01, 0.01], bias: &[0, 0] };
-/// let logits = graph.dense("classifier", &image, &weights, Quantisation { scale: 0.01, zero: 128 })?;
+/// let weights = QuantisedWeights { values: &[100, -100, -100, 100], scales: &[0.01, 0.01], bias: &[0, 0], bits: 8 };
+/// let logits = graph.dense("classifier", &image, &weights, Quantisation { scale: 0.01, zero: 128, bits: 8 })?;
 /// graph.describe("farad.recipe", "by hand");
 /// let network = Network::parse("two-classes", &graph.encode(&logits)?)?;
 /// assert_eq!((network.input_shape(), network.classes()), ([1, 2, 1], 2));
@@ -158,6 +186,8 @@ pub enum ExportError {
 pub struct QdqGraph {
     writer: Writer,
     metadata: Vec<StringEntry>,
+    /// Whether there is a 4-bit tensor.
+    small: bool,
 }
 
 impl QdqGraph {
@@ -180,6 +210,7 @@ impl QdqGraph {
         let mut graph = Self {
             writer: Writer::new(name, write::batch_of(INPUT, &[c, h, w]), OUTPUT),
             metadata: Vec::new(),
+            small: false,
         };
         graph.describe("farad.pixel_max", preprocess.pixel_max.to_string());
         graph.describe("farad.mean", list(&preprocess.mean));
@@ -306,14 +337,18 @@ impl QdqGraph {
         }
         let inputs = with_steps(logits.name.clone(), logits);
         let output = write::batch_of(OUTPUT, &[logits.shape.iter().product()]);
+        let (ir_version, version) = match self.small {
+            true => (IR_VERSION_4_BIT, OPSET_4_BIT),
+            false => (IR_VERSION, OPSET),
+        };
         let model = Model {
-            ir_version: IR_VERSION,
+            ir_version,
             producer_name: "farad".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             graph: Some(self.writer.finish("DequantizeLinear", inputs, output)),
             opset_import: vec![OperatorSet {
                 domain: String::new(),
-                version: OPSET,
+                version,
             }],
             metadata_props: self.metadata,
         };
@@ -370,13 +405,29 @@ impl QdqGraph {
             vec![out_c, c, h, w]
         };
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-        let values = write::int8s(format!("{weight}.quantised"), &dims, values);
-        let zeros = write::int8s(format!("{weight}.zero"), &[out_c], std::iter::repeat_n(0, out_c));
+        let bits = weights.bits;
+        let fits = bits == 8 || weights.values.iter().all(|v| (-8..8).contains(v));
+        self.check_bits(name, "weights", bits, fits)?;
+        let values = write::signed(format!("{weight}.quantised"), &dims, bits, values);
+        let zeros = write::signed(format!("{weight}.zero"), &[out_c], bits, std::iter::repeat_n(0, out_c));
         let weight = self.constant(weight, values, weights.scales, zeros)?;
         let values = write::int32s(format!("{bias}.quantised"), &[out_c], weights.bias);
         let zeros = write::int32s(format!("{bias}.zero"), &[out_c], &vec![0; out_c]);
         let bias = self.constant(bias, values, &steps, zeros)?;
         Ok((weight, bias))
+    }
+
+    /// Refuses integers that do not fit their bits, and remembers whether any have 4.
+    fn check_bits(&mut self, name: &str, what: &'static str, bits: u32, fits: bool) -> Result<(), ExportError> {
+        self.small |= bits == 4;
+        match fits && matches!(bits, 4 | 8) {
+            true => Ok(()),
+            false => Err(ExportError::Bits {
+                name: name.to_owned(),
+                what,
+                bits,
+            }),
+        }
     }
 
     /// DequantizeLinear of a constant with scales along its first axis.
@@ -426,10 +477,12 @@ impl QdqGraph {
         quantisation: Quantisation,
     ) -> Result<QdqTensor, ExportError> {
         positive(name, quantisation.scale)?;
+        let Quantisation { zero, bits, .. } = quantisation;
+        self.check_bits(name, "activations", bits, zero <= quantisation.most())?;
         self.writer
             .initializer(write::floats(format!("{name}.scale"), &[], &[quantisation.scale]))?;
         self.writer
-            .initializer(write::uint8(format!("{name}.zero"), quantisation.zero))?;
+            .initializer(write::unsigned(format!("{name}.zero"), bits, zero))?;
         self.quantised(
             real,
             QdqTensor {

@@ -16,6 +16,7 @@ use crate::layer::{MacLayer, convolution_op};
 struct Weights {
     values: Vec<i8>,
     offset: i32,
+    bits: u32,
     /// Per output channel.
     scale: Vec<f32>,
 }
@@ -194,18 +195,25 @@ impl Importer<'_> {
                 "channels with different zero points; quantise the weights symmetrically",
             ));
         }
-        let (values, offset) = match &filter.constant.data {
-            Data::I8(values) => (source.map(|i| values[i]).collect(), -zero),
-            // Stored minus 128, so that the offset restores it.
-            Data::U8(values) => (source.map(|i| (values[i] ^ 0x80) as i8).collect(), 128 - zero),
-            _ => return Err(NetError::tensor(name, "weights must be int8 or uint8")),
+        let (values, offset, bits) = match &filter.constant.data {
+            Data::I8(values) => (source.map(|i| values[i]).collect(), -zero, 8),
+            Data::I4(values) => (source.map(|i| values[i]).collect(), -zero, 4),
+            // Stored minus half the range, so that the offset restores it.
+            Data::U8(values) => (source.map(|i| (values[i] ^ 0x80) as i8).collect(), 128 - zero, 8),
+            Data::U4(values) => (source.map(|i| values[i] as i8 - 8).collect(), 8 - zero, 4),
+            _ => return Err(NetError::tensor(name, "weights must have 8 or 4 bits")),
         };
         let scale = if filter.scale.len() == 1 {
             vec![filter.scale[0]; out_c]
         } else {
             filter.scale.clone()
         };
-        Ok(Weights { values, offset, scale })
+        Ok(Weights {
+            values,
+            offset,
+            bits,
+            scale,
+        })
     }
 
     fn mac(
@@ -242,8 +250,8 @@ impl Importer<'_> {
             weights: weights.values,
             weight_offset: weights.offset,
             x_zero: input.quantiser.zero,
-            input_bits: 8,
-            weight_bits: 8,
+            input_bits: input.quantiser.bits,
+            weight_bits: weights.bits,
         };
         let mac = Mac {
             layer,

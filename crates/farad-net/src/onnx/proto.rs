@@ -127,6 +127,8 @@ pub(crate) mod kind {
     pub(crate) const INT8: i32 = 3;
     pub(crate) const INT32: i32 = 6;
     pub(crate) const INT64: i32 = 7;
+    pub(crate) const UINT4: i32 = 21;
+    pub(crate) const INT4: i32 = 22;
 }
 
 /// `ValueInfoProto`.

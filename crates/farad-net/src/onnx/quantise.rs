@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Importer;
-use super::constant::{Constant, Dequantised};
+use super::constant::{Constant, Dequantised, Small};
 use super::proto::Node;
 use super::value::{Placement, Stored, Value};
 use crate::error::NetError;
@@ -15,30 +15,36 @@ use crate::requant::{Quantiser, Ties};
 struct Steps {
     scale: Vec<f32>,
     zero: Vec<i32>,
-    signed: Option<bool>,
+    small: Option<Small>,
     axis: usize,
 }
 
 impl Steps {
-    /// The quantiser of an activation: one scale, int8 or uint8.
+    /// The quantiser of an activation: one scale, an integer of 8 or 4 bits; and whether that is signed.
     fn activation(&self, node: &Node) -> Result<(Quantiser, bool), NetError> {
-        let (&[scale], &[zero], Some(signed)) = (self.scale.as_slice(), self.zero.as_slice(), self.signed) else {
+        let (&[scale], &[zero], Some(small)) = (self.scale.as_slice(), self.zero.as_slice(), self.small) else {
             return Err(NetError::form(
                 node.label(),
-                "an activation needs one scale and an int8 or uint8 zero point",
+                "an activation needs one scale and a zero point of type int8, uint8, int4 or uint4",
             ));
         };
-        let zero = zero + if signed { 128 } else { 0 };
-        let zero = u8::try_from(zero).map_err(|_| NetError::form(node.label(), "its zero point is out of range"))?;
-        Ok((
-            Quantiser {
-                scale,
-                zero,
-                ties: Ties::Even,
-            },
-            signed,
-        ))
+        let quantiser = stored_quantiser(scale, zero, small);
+        let quantiser = quantiser.ok_or_else(|| NetError::form(node.label(), "its zero point is out of range"))?;
+        Ok((quantiser, small.signed))
     }
+}
+
+/// The quantiser of a tensor of type `small` whose zero point in the file is `zero`.
+fn stored_quantiser(scale: f32, zero: i32, Small { signed, bits }: Small) -> Option<Quantiser> {
+    let ties = Ties::Even;
+    let mut quantiser = Quantiser {
+        scale,
+        zero: 0,
+        bits,
+        ties,
+    };
+    quantiser.zero = u8::try_from(zero + i32::from(quantiser.origin(signed))).ok()?;
+    Some(quantiser).filter(|q| q.zero <= q.most())
 }
 
 /// How a result is called, and the type it is quantised to.
@@ -61,7 +67,8 @@ impl Importer<'_> {
             return Err(NetError::form(node.label(), "blockwise quantisation is not supported"));
         }
         let zero = self.optional_constant(node, 2)?;
-        let signed = zero.map_or(Some(false), |z| z.stored().map(|(_, signed)| signed));
+        let uint8 = Small { signed: false, bits: 8 };
+        let small = zero.map_or(Some(uint8), |z| z.stored().map(|(_, small)| small));
         let zero = match zero {
             None => vec![0; scale.len()],
             Some(zero) => {
@@ -81,7 +88,7 @@ impl Importer<'_> {
         Ok(Steps {
             scale,
             zero,
-            signed,
+            small,
             axis: usize::try_from(axis).unwrap_or_default(),
         })
     }
@@ -116,6 +123,9 @@ impl Importer<'_> {
             // A network whose input is 8-bit already.
             Value::Input(place) => {
                 let (quantiser, signed) = self.steps(node, 0)?.activation(node)?;
+                if quantiser.bits != 8 {
+                    return Err(NetError::form(node.label(), "an input of 4 bits cannot hold pixels"));
+                }
                 let stored = self.place_input(node, place, &node.input[0], quantiser, signed, false)?;
                 Ok(Value::Float(Rc::new(self.dequantised(&stored, node.label()))))
             }
@@ -132,13 +142,13 @@ impl Importer<'_> {
                 let Steps {
                     scale,
                     zero,
-                    signed,
+                    small,
                     axis,
                 } = self.steps(node, constant.dims.len())?;
                 let fits = scale.len() == 1 || constant.dims.get(axis) == Some(&scale.len());
-                let quantised = signed
+                let quantised = small
                     .filter(|_| fits)
-                    .and_then(|s| constant.quantise(&scale, &zero, s, axis));
+                    .and_then(|to| constant.quantise(&scale, &zero, to, axis));
                 let quantised =
                     quantised.ok_or_else(|| NetError::form(node.label(), "it does not fit its constant"))?;
                 Ok(Value::Constant(Rc::new(quantised)))
@@ -218,17 +228,15 @@ impl Importer<'_> {
 
     /// A constant operand, row-major.
     pub(super) fn stored_constant(&mut self, name: &str, constant: &Dequantised) -> Result<Stored, NetError> {
-        let bytes = constant.constant.stored().filter(|_| constant.scale.len() == 1);
-        let (bytes, signed) = bytes.ok_or_else(|| NetError::NotQuantised {
+        let stored = constant.constant.stored().filter(|_| constant.scale.len() == 1);
+        let read = stored.and_then(|(bytes, small)| {
+            let quantiser = stored_quantiser(constant.scale[0], constant.zero[0], small)?;
+            Some((bytes, quantiser, small.signed))
+        });
+        let (bytes, quantiser, signed) = read.ok_or_else(|| NetError::NotQuantised {
             tensor: name.to_owned(),
-            what: "a constant without one scale and 8 bits".to_owned(),
+            what: "a constant without one scale and zero point of 8 or 4 bits".to_owned(),
         })?;
-        let zero = u8::try_from(constant.zero[0] + if signed { 128 } else { 0 }).unwrap_or_default();
-        let quantiser = Quantiser {
-            scale: constant.scale[0],
-            zero,
-            ties: Ties::Even,
-        };
         // No batch, and a leading 1 broadcasts either way.
         let dims: Vec<usize> = constant.constant.dims.iter().copied().skip_while(|&d| d == 1).collect();
         let place = Placement::row_major(dims.clone());
@@ -237,7 +245,7 @@ impl Importer<'_> {
             name: name.to_owned(),
             dims,
             scale: quantiser.scale,
-            zero,
+            zero: quantiser.zero,
             data,
         };
         Ok(Stored {

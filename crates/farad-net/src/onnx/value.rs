@@ -17,7 +17,7 @@ pub(crate) enum Value {
     Dequantised(Rc<Dequantised>),
     /// The network's input, before anything quantised it.
     Input(Placement),
-    /// An 8-bit activation.
+    /// An activation in integers.
     Stored(Stored),
     /// A float activation, somewhere between DequantizeLinear and QuantizeLinear.
     Float(Rc<Expr>),
@@ -61,12 +61,12 @@ impl Placement {
     }
 }
 
-/// An 8-bit activation of the graph.
+/// An activation of the graph, one byte each.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) tensor: usize,
     pub(crate) quantiser: Quantiser,
-    /// int8 in the file.
+    /// int8 or int4 in the file.
     pub(crate) signed: bool,
     pub(crate) place: Placement,
 }
@@ -79,7 +79,7 @@ impl Stored {
 
     /// What a stored byte exceeds the file's number by.
     pub(crate) fn origin(&self) -> f32 {
-        if self.signed { 128.0 } else { 0.0 }
+        f32::from(self.quantiser.origin(self.signed))
     }
 }
 

@@ -125,14 +125,27 @@ pub(super) fn int32s(name: String, dims: &[usize], values: &[i32]) -> Tensor {
     )
 }
 
-/// An int8 constant.
-pub(super) fn int8s(name: String, dims: &[usize], values: impl Iterator<Item = i8>) -> Tensor {
-    tensor(name, kind::INT8, dims, values.map(|v| v as u8).collect())
+/// A constant of signed integers of 8 or 4 bits.
+pub(super) fn signed(name: String, dims: &[usize], bits: u32, values: impl Iterator<Item = i8>) -> Tensor {
+    let bytes = values.map(|v| v as u8).collect();
+    match bits {
+        4 => tensor(name, kind::INT4, dims, packed(bytes)),
+        _ => tensor(name, kind::INT8, dims, bytes),
+    }
 }
 
-/// A uint8 scalar.
-pub(super) fn uint8(name: String, value: u8) -> Tensor {
-    tensor(name, kind::UINT8, &[], vec![value])
+/// An unsigned scalar of 8 or 4 bits.
+pub(super) fn unsigned(name: String, bits: u32, value: u8) -> Tensor {
+    match bits {
+        4 => tensor(name, kind::UINT4, &[], packed(vec![value])),
+        _ => tensor(name, kind::UINT8, &[], vec![value]),
+    }
+}
+
+/// Two to a byte, the first in the low half; an odd one has its byte for itself.
+fn packed(values: Vec<u8>) -> Vec<u8> {
+    let pair = |pair: &[u8]| pair[0] & 15 | pair.get(1).map_or(0, |high| high << 4);
+    values.chunks(2).map(pair).collect()
 }
 
 /// A float input or output of the graph: any number of images of `dims`.

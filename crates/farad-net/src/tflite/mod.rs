@@ -117,6 +117,7 @@ impl<'a> Importer<'a> {
         Ok(Quantiser {
             scale,
             zero,
+            bits: 8,
             ties: Ties::AwayFromZero,
         })
     }
@@ -369,6 +370,7 @@ impl<'a> Importer<'a> {
         let quantiser = Quantiser {
             scale,
             zero,
+            bits: 8,
             ties: Ties::AwayFromZero,
         };
         let real = Box::new(std::array::from_fn(|b| quantiser.real(b as u8)));

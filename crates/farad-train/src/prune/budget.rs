@@ -269,7 +269,7 @@ impl<'a> Meter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qat::{Observer, QatModel};
+    use crate::qat::{QatModel, QatSettings};
     use crate::{Architecture, Model};
     use candle_core::{DType, Device, Tensor};
 
@@ -298,7 +298,7 @@ mod tests {
                 mean: vec![0.0; 3],
                 std: vec![255.0; 3],
             };
-            let qat = QatModel::new(&mut model, &batch, &preprocess, Observer::default()).unwrap();
+            let qat = QatModel::new(&mut model, &batch, &preprocess, &QatSettings::default()).unwrap();
             let network = farad_net::Network::parse("small", &qat.export(&[]).unwrap()).unwrap();
             let layers = network.mac_layers();
             let mapping = farad_map::map(&spec, layers).unwrap();

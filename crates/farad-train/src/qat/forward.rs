@@ -65,6 +65,8 @@ pub(super) struct Integers {
     pub(super) network: Network,
     /// By node.
     pub(super) layers: Vec<Option<IntegerLayer>>,
+    /// How the output of each node is stored.
+    pub(super) ranges: Vec<Quantisation>,
     /// The node of each MAC layer.
     pub(super) nodes: Vec<usize>,
 }
@@ -74,19 +76,29 @@ pub(super) struct Integers {
 pub(super) struct Trace {
     /// The output of each node, as stored.
     pub(super) codes: Vec<Vec<u8>>,
-    /// Of nodes with weights: which outputs were not clipped.
-    pub(super) inside: Vec<Vec<bool>>,
+    /// Of nodes with weights: outputs in steps, before they were rounded and clipped.
+    pub(super) steps: Vec<Vec<f32>>,
     /// `[image][class]`.
     pub(super) logits: Vec<f32>,
 }
 
 impl Integers {
-    /// `network` was made of `layers` for `graph`.
-    pub(super) fn new(graph: &Graph, network: Network, layers: Vec<Option<IntegerLayer>>) -> Result<Self, TrainError> {
+    /// `network` was made of `layers` and `ranges` for `graph`.
+    pub(super) fn new(
+        graph: &Graph,
+        network: Network,
+        layers: Vec<Option<IntegerLayer>>,
+        ranges: Vec<Quantisation>,
+    ) -> Result<Self, TrainError> {
         let node = |layer: &MacLayer| graph.nodes.iter().position(|n| n.name == layer.name);
         let nodes: Option<Vec<usize>> = network.mac_layers().iter().map(node).collect();
         match nodes {
-            Some(nodes) if nodes.len() == layers.iter().flatten().count() => Ok(Self { network, layers, nodes }),
+            Some(nodes) if nodes.len() == layers.iter().flatten().count() => Ok(Self {
+                network,
+                layers,
+                ranges,
+                nodes,
+            }),
             _ => Err(network_error(&graph.name, "the imported network has other layers")),
         }
     }
@@ -95,7 +107,6 @@ impl Integers {
     pub(super) fn run(
         &self,
         graph: &Graph,
-        ranges: &[Quantisation],
         input: Vec<u8>,
         images: &[u32],
         forward: Forward<'_>,
@@ -114,8 +125,7 @@ impl Integers {
                 let mut watch = Watch {
                     engine: engine.as_mut(),
                     integers: self,
-                    ranges,
-                    inside: vec![Vec::new(); graph.nodes.len()],
+                    steps: vec![Vec::new(); graph.nodes.len()],
                 };
                 let mut codes = vec![Vec::new(); graph.nodes.len()];
                 let logits = self.network.run_with(input, images, &mut watch, &mut |_, view| {
@@ -123,8 +133,8 @@ impl Integers {
                         codes[i] = view.data.to_vec();
                     }
                 });
-                let inside = watch.inside;
-                logits.map(|logits| Trace { codes, inside, logits })
+                let steps = watch.steps;
+                logits.map(|logits| Trace { codes, steps, logits })
             };
             let parts = chunks.map(run).collect::<Result<Vec<_>, _>>();
             parts.map_err(|e| network_error(&graph.name, e))
@@ -155,14 +165,14 @@ pub(crate) fn network_error(name: &str, problem: impl ToString) -> TrainError {
 fn joined(parts: Vec<Trace>, nodes: usize) -> Trace {
     let mut whole = Trace {
         codes: vec![Vec::new(); nodes],
-        inside: vec![Vec::new(); nodes],
+        steps: vec![Vec::new(); nodes],
         logits: Vec::new(),
     };
     for part in parts {
         for (whole, part) in whole.codes.iter_mut().zip(part.codes) {
             whole.extend(part);
         }
-        for (whole, part) in whole.inside.iter_mut().zip(part.inside) {
+        for (whole, part) in whole.steps.iter_mut().zip(part.steps) {
             whole.extend(part);
         }
         whole.logits.extend(part.logits);
@@ -215,12 +225,11 @@ pub(crate) fn with_engines<T>(
     }
 }
 
-/// An engine that also notes which accumulators will be clipped.
+/// An engine that also notes what accumulators are before they are rounded.
 struct Watch<'a> {
     engine: &'a mut dyn MacEngine,
     integers: &'a Integers,
-    ranges: &'a [Quantisation],
-    inside: Vec<Vec<bool>>,
+    steps: Vec<Vec<f32>>,
 }
 
 impl MacEngine for Watch<'_> {
@@ -230,17 +239,16 @@ impl MacEngine for Watch<'_> {
         let Some(integer) = &self.integers.layers[node] else {
             return;
         };
-        let range = self.ranges[node];
-        let step = integer.input_scale / range.scale;
+        let step = integer.input_scale / self.integers.ranges[node].scale;
         let factors: Vec<f32> = integer.scales.iter().map(|s| s * step).collect();
-        let inside = &mut self.inside[node];
-        inside.resize(out.len(), false);
+        let steps = &mut self.steps[node];
+        steps.resize(out.len(), 0.0);
         let rows = out
             .chunks_exact(factors.len())
-            .zip(inside.chunks_exact_mut(factors.len()));
-        for (acc, inside) in rows {
-            for (((acc, inside), factor), bias) in acc.iter().zip(inside).zip(&factors).zip(&integer.bias) {
-                *inside = is_inside(acc.wrapping_add(*bias) as f32 * factor, range);
+            .zip(steps.chunks_exact_mut(factors.len()));
+        for (acc, steps) in rows {
+            for (((acc, steps), factor), bias) in acc.iter().zip(steps).zip(&factors).zip(&integer.bias) {
+                *steps = acc.wrapping_add(*bias) as f32 * factor;
             }
         }
     }
@@ -249,5 +257,5 @@ impl MacEngine for Watch<'_> {
 /// Whether a value of so many steps is within the range, without clipping.
 pub(super) fn is_inside(steps: f32, range: Quantisation) -> bool {
     let zero = f32::from(range.zero);
-    (-zero..=255.0 - zero).contains(&steps)
+    (-zero..=f32::from(range.most()) - zero).contains(&steps)
 }

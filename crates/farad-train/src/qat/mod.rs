@@ -4,9 +4,10 @@
 //! through the same export and import as a file, and [`farad_net`] runs it, on exact integers or on a chip of a macro.
 //! So training sees every rounding that the network will meet. The backward pass takes quantisation for the identity
 //! where nothing was clipped (the straight-through estimator, Bengio et al., 2013): the gradients are those of a float
-//! network with the weights and activations that the integers stand for.
+//! network with the weights and activations that the integers stand for. Below 8 bits the steps between integers train, too.
 //!
-//! `fold` takes batch norm into the weights, `observe` finds the ranges of activations, `integer` rounds weights,
+//! `fold` takes batch norm into the weights, `observe` finds the ranges of activations, `steps` learns step sizes, `integer` rounds
+//! weights,
 //! `export` writes the network and `stored` reads it, `forward` runs it, `backward` goes back. `moments` compares a chip
 //! with exact arithmetic: `recalibrate` takes out what the macro does to every channel, `surrogate` draws it.
 
@@ -20,6 +21,7 @@ mod moments;
 mod observe;
 mod recalibrate;
 mod settings;
+mod steps;
 mod stored;
 mod surrogate;
 #[cfg(test)]
@@ -29,6 +31,6 @@ pub(crate) use forward::{Engines, network_error, with_engines};
 pub use forward::{Forward, target_macro};
 pub use model::{Gradients, Objective, QatModel};
 pub use observe::Observer;
-pub use settings::{QatSettings, Through};
+pub use settings::{QatSettings, Steps, Through};
 pub(crate) use stored::from_file;
 pub use surrogate::LayerErrors;

@@ -6,8 +6,10 @@ use super::fold::fold;
 use super::forward::{Forward, Integers, Trace, exact_logits, macro_error, network_error};
 use super::integer::IntegerLayer;
 use super::moments::measure;
-use super::observe::{Observer, code, ranges};
+use super::observe::{code, ranges};
+use super::steps::{self, Bits};
 use super::surrogate::LayerErrors;
+use super::{QatSettings, Steps};
 use crate::graph::{Graph, Op};
 use crate::model::Model;
 use crate::ops::{correct, cross_entropy, soft_cross_entropy, with_slice};
@@ -22,12 +24,16 @@ use std::collections::BTreeMap;
 /// A network without batch norm in training, whose forward pass is its int8 network.
 ///
 /// Node `conv3` has `conv3.weight` (shapes as in [`Model`]) and `conv3.bias` `[c_out]`. A weight's scale follows from the
-/// largest weight of its channel at every step, the ranges of activations stay as they were found at the start.
+/// largest weight of its channel at every step, the ranges of activations stay as they were found at the start, unless
+/// their steps are learned: then they are `conv3.weight.step` `[c_out]` and `conv3.step` `[1]`.
 #[derive(Debug)]
 pub struct QatModel {
     pub(super) graph: Graph,
     pub(super) parameters: BTreeMap<String, Var>,
+    /// Before anything was learned of them.
     pub(super) ranges: Vec<Quantisation>,
+    /// Of the weights, by node.
+    weight_bits: Vec<u32>,
     preprocess: Preprocess,
 }
 
@@ -54,8 +60,8 @@ pub struct Gradients {
 }
 
 impl QatModel {
-    /// Folds the batch norm of `model`, and finds the ranges of activations on `batches`. `preprocess` is how the images of
-    /// batches were made of pixels.
+    /// Folds the batch norm of `model`, and finds the ranges of activations on `batches`, with the bits and the observer
+    /// of `settings`. `preprocess` is how the images of batches were made of pixels.
     ///
     /// # Errors
     /// If there are no batches or the model cannot run on them.
@@ -63,10 +69,16 @@ impl QatModel {
         model: &mut Model,
         batches: &[Batch],
         preprocess: &Preprocess,
-        observer: Observer,
+        settings: &QatSettings,
     ) -> Result<Self, TrainError> {
+        let bits = Bits::new(
+            &model.graph,
+            settings.weights.unwrap_or(8),
+            settings.activations.unwrap_or(8),
+        );
         Ok(Self {
-            ranges: ranges(model, batches, preprocess, observer)?,
+            ranges: ranges(model, batches, preprocess, settings.observer, &bits.outputs)?,
+            weight_bits: bits.weights,
             graph: model.graph.clone(),
             parameters: fold(model)?,
             preprocess: preprocess.clone(),
@@ -78,12 +90,14 @@ impl QatModel {
         graph: Graph,
         parameters: BTreeMap<String, Var>,
         ranges: Vec<Quantisation>,
+        weight_bits: Vec<u32>,
         preprocess: Preprocess,
     ) -> Self {
         Self {
             graph,
             parameters,
             ranges,
+            weight_bits,
             preprocess,
         }
     }
@@ -93,9 +107,61 @@ impl QatModel {
         &self.preprocess
     }
 
-    /// How the output of each node is stored.
+    /// How the output of each node is stored, before anything was learned of it.
     pub(crate) fn ranges(&self) -> &[Quantisation] {
         &self.ranges
+    }
+
+    /// Bits of the weights of each node.
+    pub(crate) fn weight_bits(&self) -> &[u32] {
+        &self.weight_bits
+    }
+
+    /// Whether all tensors have the bits of `settings`, where it says any.
+    pub(crate) fn has_bits_of(&self, settings: &QatSettings) -> bool {
+        let bits = |weights, activations| Bits::new(&self.graph, weights, activations);
+        let outputs = || self.ranges.iter().map(|range| range.bits);
+        settings.weights.is_none_or(|w| bits(w, 8).weights == self.weight_bits)
+            && settings.activations.is_none_or(|a| outputs().eq(bits(8, a).outputs))
+    }
+
+    /// Makes parameters of the steps that `choice` has learned, where they are none yet.
+    ///
+    /// # Errors
+    /// If a parameter cannot be read.
+    pub fn learn_steps(&mut self, choice: Option<Steps>) -> Result<(), TrainError> {
+        let mut starts: Vec<(String, Vec<f32>)> = Vec::new();
+        for (i, node) in self.graph.nodes.iter().enumerate() {
+            let (range, bits) = (self.ranges[i], self.weight_bits[i]);
+            if Steps::learned(choice, range.bits) && !matches!(node.op, Op::Input | Op::MaxPool) {
+                starts.push((steps::of_output(&node.name), vec![range.scale]));
+            }
+            if Steps::learned(choice, bits) && matches!(node.op, Op::Conv(_) | Op::Dense) {
+                let weights = &self.parameters[&format!("{}.weight", node.name)];
+                let depth = weights.elem_count() / self.graph.channels(i);
+                let start = with_slice(weights, |weights| steps::start(weights, depth, bits))?;
+                starts.push((steps::of_weights(&node.name), start));
+            }
+        }
+        for (name, start) in starts {
+            if !self.parameters.contains_key(&name) {
+                self.parameters.insert(name, steps::parameter(start)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// How the output of each node is stored now.
+    pub(super) fn current_ranges(&self) -> Result<Vec<Quantisation>, TrainError> {
+        let mut current = self.ranges.clone();
+        for (i, node) in self.graph.nodes.iter().enumerate() {
+            if let Some(step) = self.parameters.get(&steps::of_output(&node.name)) {
+                current[i].scale = with_slice(step, |step| steps::positive(step[0]))?;
+            } else if node.op == Op::MaxPool {
+                current[i] = current[node.inputs[0]];
+            }
+        }
+        Ok(current)
     }
 
     /// The network without its parameters.
@@ -115,28 +181,38 @@ impl QatModel {
     /// # Errors
     /// If a parameter is no number.
     pub fn export(&self, metadata: &[(&str, String)]) -> Result<Vec<u8>, TrainError> {
-        self.encoded(&self.layers()?, metadata)
+        let ranges = self.current_ranges()?;
+        self.encoded(&self.layers(&ranges)?, &ranges, metadata)
     }
 
-    fn encoded(&self, layers: &[Option<IntegerLayer>], metadata: &[(&str, String)]) -> Result<Vec<u8>, TrainError> {
-        encode(&self.graph, layers, &self.ranges, &self.preprocess, metadata)
-            .map_err(|e| network_error(&self.graph.name, e))
+    fn encoded(
+        &self,
+        layers: &[Option<IntegerLayer>],
+        ranges: &[Quantisation],
+        metadata: &[(&str, String)],
+    ) -> Result<Vec<u8>, TrainError> {
+        encode(&self.graph, layers, ranges, &self.preprocess, metadata).map_err(|e| network_error(&self.graph.name, e))
     }
 
     /// Weights as integers, by node.
-    fn layers(&self) -> Result<Vec<Option<IntegerLayer>>, TrainError> {
-        let layer = |node: &crate::graph::Node| match node.op {
+    fn layers(&self, ranges: &[Quantisation]) -> Result<Vec<Option<IntegerLayer>>, TrainError> {
+        let layer = |(node, &bits): (&crate::graph::Node, &u32)| match node.op {
             Op::Conv(_) | Op::Dense => {
-                let parameter = |part: &str| self.parameters[&format!("{}.{part}", node.name)].as_tensor();
-                let input_scale = self.ranges[node.inputs[0]].scale;
-                let layer = with_slice(parameter("weight"), |weights| {
-                    with_slice(parameter("bias"), |bias| IntegerLayer::new(weights, bias, input_scale))
-                })??;
+                let values = |name: &str| {
+                    let parameter = self.parameters.get(name);
+                    parameter.map(|p| with_slice(p, <[f32]>::to_vec)).transpose()
+                };
+                let name = &node.name;
+                let input_scale = ranges[node.inputs[0]].scale;
+                let weights = values(&format!("{name}.weight"))?.unwrap_or_default();
+                let bias = values(&format!("{name}.bias"))?.unwrap_or_default();
+                let steps = values(&steps::of_weights(name))?;
+                let layer = IntegerLayer::new(&weights, &bias, input_scale, bits, steps.as_deref());
                 Ok(Some(layer))
             }
             Op::Input | Op::MaxPool | Op::AveragePool | Op::Add(_) => Ok(None),
         };
-        self.graph.nodes.iter().map(layer).collect()
+        self.graph.nodes.iter().zip(&self.weight_bits).map(layer).collect()
     }
 
     /// The int8 network.
@@ -148,10 +224,11 @@ impl QatModel {
     }
 
     pub(super) fn integers(&self) -> Result<Integers, TrainError> {
-        let layers = self.layers()?;
-        let file = self.encoded(&layers, &[])?;
+        let ranges = self.current_ranges()?;
+        let layers = self.layers(&ranges)?;
+        let file = self.encoded(&layers, &ranges, &[])?;
         let network = Network::parse(&self.graph.name, &file).map_err(|e| network_error(&self.graph.name, e))?;
-        Integers::new(&self.graph, network, layers)
+        Integers::new(&self.graph, network, layers, ranges)
     }
 
     /// Stored bytes of normalised images.
@@ -169,7 +246,7 @@ impl QatModel {
         images: &[u32],
         forward: Forward<'_>,
     ) -> Result<Trace, TrainError> {
-        integers.run(&self.graph, &self.ranges, self.input(x)?, images, forward)
+        integers.run(&self.graph, self.input(x)?, images, forward)
     }
 
     /// The logits `[n][classes]` of the int8 network for `x` `[n][h][w][c]`, images of these numbers in their dataset.
@@ -243,7 +320,7 @@ impl QatModel {
         };
         let backward = Backward {
             graph: &self.graph,
-            ranges: &self.ranges,
+            parameters: &self.parameters,
             integers: &integers,
             trace: &trace,
             images: images.len(),

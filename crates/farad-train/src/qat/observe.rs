@@ -39,7 +39,7 @@ struct Seen {
     average: Option<[f32; 2]>,
 }
 
-/// How the output of each node of `model` is stored, after `observer` has seen `batches`.
+/// How the output of each node of `model` is stored in that many bits, after `observer` has seen `batches`.
 ///
 /// # Errors
 /// If there are no batches, or the model cannot run on them.
@@ -48,6 +48,7 @@ pub(super) fn ranges(
     batches: &[Batch],
     preprocess: &Preprocess,
     observer: Observer,
+    bits: &[u32],
 ) -> std::result::Result<Vec<Quantisation>, TrainError> {
     if batches.is_empty() {
         return Err(TrainError::Data {
@@ -61,7 +62,11 @@ pub(super) fn ranges(
             with_slice(y, |values| seen[i].add(values, batches.len(), observer))
         })?;
     }
-    let mut ranges: Vec<Quantisation> = seen.iter_mut().map(|seen| seen.range(observer)).collect();
+    let mut ranges: Vec<Quantisation> = seen
+        .iter_mut()
+        .zip(bits)
+        .map(|(seen, &bits)| seen.range(observer, bits))
+        .collect();
     ranges[0] = pixels(preprocess);
     // A maximum is one of the values that it is taken of.
     for (i, node) in model.graph.nodes.iter().enumerate() {
@@ -76,7 +81,7 @@ pub(super) fn ranges(
 fn pixels(preprocess: &Preprocess) -> Quantisation {
     let channels = 0..preprocess.mean.len();
     let ends = channels.flat_map(|c| [preprocess.real(c, 0), preprocess.real(c, u8::MAX)]);
-    range(ends.fold([0.0; 2], enclose))
+    range(ends.fold([0.0; 2], enclose), 8)
 }
 
 fn enclose([low, high]: [f32; 2], v: f32) -> [f32; 2] {
@@ -99,25 +104,25 @@ impl Seen {
         }
     }
 
-    fn range(&mut self, observer: Observer) -> Quantisation {
+    fn range(&mut self, observer: Observer, bits: u32) -> Quantisation {
         match observer {
-            Observer::MinMax { .. } => range(self.average.unwrap_or(self.whole)),
+            Observer::MinMax { .. } => range(self.average.unwrap_or(self.whole), bits),
             Observer::Percentile(percent) => {
                 self.samples.sort_unstable_by(f32::total_cmp);
                 let rank = |part: f32| (part * (self.samples.len() - 1) as f32).round() as usize;
                 let part = (percent / 100.0).clamp(0.5, 1.0);
                 let ends = [self.samples[rank(1.0 - part)], self.samples[rank(part)]];
-                range(ends.into_iter().fold([0.0; 2], enclose))
+                range(ends.into_iter().fold([0.0; 2], enclose), bits)
             }
             Observer::Mse => {
                 let [low, high] = self.whole;
-                let candidates = RATIOS.map(|r| range([low * r as f32 / 80.0, high * r as f32 / 80.0]));
+                let candidates = RATIOS.map(|r| range([low * r as f32 / 80.0, high * r as f32 / 80.0], bits));
                 let rated = candidates.map(|q| (self.error(q), q));
                 // The widest of equals.
                 rated
                     .rev()
                     .min_by(|a, b| a.0.total_cmp(&b.0))
-                    .map_or(range(self.whole), |(_, q)| q)
+                    .map_or(range(self.whole, bits), |(_, q)| q)
             }
         }
     }
@@ -129,18 +134,22 @@ impl Seen {
     }
 }
 
-/// 256 steps between the ends, which enclose 0; 0 is a step. So a tensor without negative values has zero point 0.
-fn range([low, high]: [f32; 2]) -> Quantisation {
-    let scale = ((high - low) / 255.0).max(1e-12);
-    Quantisation {
-        scale,
-        zero: (-low / scale).round_ties_even().clamp(0.0, 255.0) as u8,
-    }
+/// All the codes of so many bits between the ends, which enclose 0; 0 is a step. So a tensor without negative values has zero point 0.
+fn range([low, high]: [f32; 2], bits: u32) -> Quantisation {
+    let mut range = Quantisation {
+        scale: 1.0,
+        zero: 0,
+        bits,
+    };
+    let most = f32::from(range.most());
+    range.scale = ((high - low) / most).max(1e-12);
+    range.zero = (-low / range.scale).round_ties_even().clamp(0.0, most) as u8;
+    range
 }
 
 /// The byte of a value, as QuantizeLinear of ONNX makes it.
 pub(super) fn code(v: f32, q: Quantisation) -> u8 {
-    ((v / q.scale).round_ties_even() + f32::from(q.zero)).clamp(0.0, 255.0) as u8
+    ((v / q.scale).round_ties_even() + f32::from(q.zero)).clamp(0.0, f32::from(q.most())) as u8
 }
 
 /// The value of a byte.
@@ -157,7 +166,7 @@ mod tests {
         for batch in batches {
             seen.add(batch, batches.len(), observer);
         }
-        seen.range(observer)
+        seen.range(observer, 8)
     }
 
     fn top(q: Quantisation) -> f32 {
@@ -166,11 +175,16 @@ mod tests {
 
     #[test]
     fn ranges_hold_zero() {
-        assert_eq!(range([0.0, 25.5]).zero, 0);
-        let both = range([-1.0, 3.0]);
+        assert_eq!(range([0.0, 25.5], 8).zero, 0);
+        let both = range([-1.0, 3.0], 8);
         assert_eq!((both.zero, (both.scale * 255.0).round()), (64, 4.0));
         assert_eq!(code(real(17, both), both), 17);
         assert_eq!((code(-9.0, both), code(9.0, both)), (0, 255));
+        let few = range([-1.0, 4.0], 4);
+        assert_eq!(
+            (few.zero, few.scale, code(-9.0, few), code(9.0, few)),
+            (3, 1.0 / 3.0, 0, 15)
+        );
     }
 
     #[test]

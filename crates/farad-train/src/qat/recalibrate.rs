@@ -8,6 +8,7 @@
 
 use super::QatModel;
 use super::moments::{Sums, measure};
+use super::steps::of_weights;
 use crate::TrainError;
 use crate::ops::with_slice;
 use candle_core::Tensor;
@@ -69,6 +70,16 @@ impl QatModel {
             biases[c] += (offset * f64::from(steps[c])) as f32;
         }
         weight.set(&Tensor::from_vec(weights, weight.dims(), weight.device())?)?;
+        if let Some(steps) = self.parameters.get(&of_weights(name)) {
+            let values = with_slice(steps, |steps| {
+                steps
+                    .iter()
+                    .zip(sums)
+                    .map(|(s, sums)| s * sums.correction().0 as f32)
+                    .collect::<Vec<f32>>()
+            })?;
+            steps.set(&Tensor::from_vec(values, steps.dims(), steps.device())?)?;
+        }
         bias.set(&Tensor::from_vec(biases, bias.dims(), bias.device())?)?;
         Ok(())
     }

@@ -15,6 +15,15 @@ pub struct QatSettings {
     /// What computes the forward pass; without it the macro, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward: Option<Through>,
+    /// Bits of weights, 8 or 4; without a number those that the network has, at first 8. First and last layer keep 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<u32>,
+    /// Bits of the activations that layers multiply, 8 or 4, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activations: Option<u32>,
+    /// Where step sizes come from; without it they are learned where a tensor has 4 bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Steps>,
     /// Steps on one chip before the next.
     pub steps_per_chip: u64,
     /// Training images that set ADC ranges and recalibrate channels.
@@ -27,6 +36,16 @@ pub struct QatSettings {
     pub test_images: usize,
     /// Part of the loss that is the cross entropy with what the network gave, in exact integers, before the stage.
     pub distil: f64,
+}
+
+/// Where the step sizes of weights and activations come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Steps {
+    /// A channel's largest weight, and the observer's ranges of activations.
+    Observed,
+    /// Parameters that train with the weights.
+    Learned,
 }
 
 /// What computes the forward pass of training.
@@ -46,6 +65,9 @@ impl Default for QatSettings {
         Self {
             target: None,
             set: toml::Table::new(),
+            weights: None,
+            activations: None,
+            steps: None,
             steps_per_chip: 4,
             images: 128,
             recalibrate_chips: 8,
@@ -66,6 +88,24 @@ impl QatSettings {
             None => Through::Digital,
         };
         self.forward.unwrap_or(default)
+    }
+
+    /// Bits of weights and activations that are not those of `first`, the stage that quantised before, or cannot be stored.
+    pub(crate) fn width_problems(&self, first: Option<&Self>) -> Vec<String> {
+        let mut problems = Vec::new();
+        let of = |settings: &Self| [settings.weights, settings.activations];
+        for (k, key) in ["weights", "activations"].into_iter().enumerate() {
+            let Some(bits) = of(self)[k] else { continue };
+            let before = first.map(|first| of(first)[k].unwrap_or(8));
+            if !matches!(bits, 4 | 8) {
+                problems.push(format!("`{key}` have 8 or 4 bits in an exported network, not {bits}"));
+            } else if let Some(before) = before.filter(|&before| before != bits) {
+                problems.push(format!(
+                    "`{key}` have {before} bits since the stage that quantised the network, {bits} cannot follow"
+                ));
+            }
+        }
+        problems
     }
 
     /// What is wrong with them, in a stage that trains.

@@ -2,6 +2,7 @@
 
 use super::QatModel;
 use super::integer::IntegerLayer;
+use super::steps::{of_weights, parameter};
 use crate::graph::{Graph, Op};
 use candle_core::{Device, Tensor, Var};
 use farad_net::{Quantisation, StoredGraph, StoredWeights};
@@ -42,13 +43,17 @@ pub(crate) fn from_file(mut graph: Graph, bytes: &[u8]) -> Result<QatModel, Stri
         let input_scale = ranges[node.inputs[0]].scale;
         let integer = IntegerLayer {
             values: layer.values.clone(),
+            bits: layer.bits,
             scales: layer.scales.clone(),
             bias: layer.bias.clone(),
             input_scale,
         };
         let (weight, bias) = (integer.real(), integer.real_bias());
-        let again = IntegerLayer::new(&weight, &bias, input_scale);
-        if again.weights() != layer.weights() {
+        let again = |steps| IntegerLayer::new(&weight, &bias, input_scale, layer.bits, steps);
+        let is_same = |steps| again(steps).weights() == layer.weights();
+        // Steps of 4 bits may have been learned, and then the largest weight says nothing of them.
+        let learned = layer.bits < 8 && !is_same(None);
+        if !is_same(learned.then_some(&layer.scales)) {
             return Err(format!(
                 "`{}` is not rounded as Farad rounds: its largest weights are not at 127, or a bias has more than 24 bits",
                 node.name
@@ -60,6 +65,10 @@ pub(crate) fn from_file(mut graph: Graph, bytes: &[u8]) -> Result<QatModel, Stri
             Op::Conv(conv) => vec![layer.scales.len(), conv.kernel, conv.kernel, layer.depth],
             _ => continue,
         };
+        if learned {
+            let steps = parameter(layer.scales.clone()).map_err(|e| e.to_string())?;
+            parameters.insert(of_weights(&node.name), steps);
+        }
         let mut insert = |part: &str, values: Vec<f32>, dims: Vec<usize>| {
             let tensor = Tensor::from_vec(values, dims, &Device::Cpu)?;
             parameters.insert(format!("{}.{part}", node.name), Var::from_tensor(&tensor)?);
@@ -69,7 +78,9 @@ pub(crate) fn from_file(mut graph: Graph, bytes: &[u8]) -> Result<QatModel, Stri
             .and_then(|()| insert("bias", bias, vec![layer.scales.len()]))
             .map_err(|e| e.to_string())?;
     }
-    Ok(QatModel::restore(graph, parameters, ranges, preprocess))
+    let weight_bits = layers.iter().map(|layer| layer.as_ref().map_or(8, |layer| layer.bits));
+    let weight_bits = weight_bits.collect();
+    Ok(QatModel::restore(graph, parameters, ranges, weight_bits, preprocess))
 }
 
 /// The layers of the file by node, whose channels become those of `graph`.
@@ -88,7 +99,7 @@ fn layers(graph: &mut Graph, file: &StoredGraph) -> Result<Vec<Option<StoredWeig
         let other = || format!("it is no export of the architecture `{}`", graph.name);
         let layer = file
             .weights(&node.name)
-            .ok_or_else(|| format!("{}: it has no int8 layer `{}`", other(), node.name))?;
+            .ok_or_else(|| format!("{}: it has no layer `{}` of 8 or 4 bits", other(), node.name))?;
         let channels = layer.scales.len();
         let taps = match node.op {
             Op::Conv(conv) => conv.kernel * conv.kernel,

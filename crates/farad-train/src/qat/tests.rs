@@ -2,18 +2,18 @@
 
 use super::forward::{Forward, Integers, Trace};
 use super::observe::real;
-use super::{Objective, Observer, QatModel, from_file};
+use super::{Objective, Observer, QatModel, QatSettings, from_file};
 use crate::Precision;
 use crate::architecture::Architecture;
 use crate::graph::{Graph, Op};
 use crate::model::{Model, Pass, Statistics};
-use crate::ops::{self, cross_entropy};
 use crate::prune::Batch;
 use crate::rng::{Purpose, Rng};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Tensor};
 use farad_net::Preprocess;
 use std::collections::BTreeMap;
 
+mod autograd;
 mod chip;
 
 const NETWORK: &str = r#"
@@ -95,7 +95,34 @@ fn model() -> Model {
 }
 
 fn quantised(observer: Observer) -> QatModel {
-    QatModel::new(&mut model(), &[batch(1)], &preprocess(), observer).unwrap()
+    let settings = QatSettings {
+        observer,
+        ..QatSettings::default()
+    };
+    QatModel::new(&mut model(), &[batch(1)], &preprocess(), &settings).unwrap()
+}
+
+/// With 4 bits wherever there can be, and steps that were learned a little.
+fn four_bits(observer: Observer) -> QatModel {
+    let settings = QatSettings {
+        weights: Some(4),
+        activations: Some(4),
+        observer,
+        ..QatSettings::default()
+    };
+    let mut qat = QatModel::new(&mut model(), &[batch(1)], &preprocess(), &settings).unwrap();
+    qat.learn_steps(None).unwrap();
+    for (k, (_, step)) in qat
+        .parameters
+        .iter()
+        .filter(|(name, _)| name.ends_with(".step"))
+        .enumerate()
+    {
+        // Finer, so that something is clipped, and coarser.
+        let factor = [0.7, 1.1, 0.8][k % 3];
+        step.set(&(step.as_tensor() * factor).unwrap()).unwrap();
+    }
+    qat
 }
 
 const WHOLE: Observer = Observer::MinMax { decay: 0.0 };
@@ -188,23 +215,24 @@ fn of_integers(integers: &Integers, i: usize) -> (Vec<f64>, Vec<f64>) {
 
 #[test]
 fn the_float_graph_with_fake_quantisation_is_the_integer_network() {
-    for observer in [WHOLE, Observer::Percentile(98.0), Observer::Mse] {
-        let qat = quantised(observer);
+    let observers = [WHOLE, Observer::Percentile(98.0), Observer::Mse];
+    for qat in observers.map(quantised).into_iter().chain(observers.map(four_bits)) {
         let (integers, trace) = exact(&qat);
-        let values = |i: usize| wide(trace.codes[i].iter().map(|&code| real(code, qat.ranges[i])));
+        let ranges = &integers.ranges;
+        let values = |i: usize| wide(trace.codes[i].iter().map(|&code| real(code, ranges[i])));
         let y: Vec<Vec<f64>> = (0..trace.codes.len()).map(values).collect();
         for i in 1..y.len() {
             let (weights, bias) = of_integers(&integers, i);
-            let range = qat.ranges[i];
+            let range = ranges[i];
             let code = |v: f64| {
                 let steps = (v / f64::from(range.scale)).round_ties_even() + f64::from(range.zero);
-                steps.clamp(0.0, 255.0) as u8
+                steps.clamp(0.0, f64::from(range.most())) as u8
             };
             let codes: Vec<u8> = node(&qat.graph, i, &y, &weights, &bias, false)
                 .into_iter()
                 .map(code)
                 .collect();
-            assert!(codes == trace.codes[i], "{} with {observer:?}", qat.graph.nodes[i].name);
+            assert!(codes == trace.codes[i], "{} {range:?}", qat.graph.nodes[i].name);
         }
         assert_eq!(wide(trace.logits.clone()), y[y.len() - 1]);
     }
@@ -251,96 +279,6 @@ fn logits_are_within_the_bound_of_quantisation() {
     }
 }
 
-/// `(clamp(y) + (quantised - clamp(y)).detach())` by candle's autograd, operator by operator.
-#[test]
-fn gradients_are_those_of_autograd_straight_through() {
-    // Ranges that clip, so that there is something to stop.
-    let qat = quantised(Observer::Percentile(97.0));
-    let (x, labels) = batch(1);
-    let own = qat
-        .gradients(&(x, labels.clone()), &numbers(), Forward::Exact, objective(0.1))
-        .unwrap();
-    let (integers, trace) = exact(&qat);
-    let extents = qat.graph.extents(8, 8);
-    let mut parameters = BTreeMap::new();
-    let mut y: Vec<Tensor> = Vec::new();
-    for (i, n) in qat.graph.nodes.iter().enumerate() {
-        let range = qat.ranges[i];
-        let dims = match n.op {
-            Op::Dense => vec![IMAGES, qat.graph.channels(i)],
-            _ => vec![IMAGES, extents[i].height, extents[i].width, qat.graph.channels(i)],
-        };
-        let stored: Vec<f32> = trace.codes[i].iter().map(|&code| real(code, range)).collect();
-        let stored = Tensor::from_vec(stored, dims, &Device::Cpu).unwrap();
-        let mut variable = |part: &str, values: Vec<f64>| {
-            let name = format!("{}.{part}", n.name);
-            let values = values.into_iter().map(|v| v as f32).collect();
-            let tensor = Tensor::from_vec(values, qat.parameters[&name].dims(), &Device::Cpu).unwrap();
-            parameters
-                .entry(name)
-                .or_insert(Var::from_tensor(&tensor).unwrap())
-                .as_tensor()
-                .clone()
-        };
-        let input = |k: usize| &y[n.inputs[k]];
-        let real_value = match n.op {
-            Op::Input => {
-                y.push(stored);
-                continue;
-            }
-            Op::MaxPool => {
-                let pooled = ops::max_pool(input(0)).unwrap();
-                y.push(pooled);
-                continue;
-            }
-            Op::AveragePool => input(0).mean_keepdim((1, 2)).unwrap(),
-            Op::Add(_) => (input(0) + input(1)).unwrap(),
-            Op::Dense => {
-                let (w, b) = of_integers(&integers, i);
-                ops::dense(input(0), &variable("weight", w), &variable("bias", b)).unwrap()
-            }
-            Op::Conv(conv) => {
-                let (w, b) = of_integers(&integers, i);
-                let (w, b) = (variable("weight", w), variable("bias", b));
-                let channels = qat.graph.channels(i);
-                let (w, groups) = if conv.depthwise {
-                    (w.unsqueeze(3).unwrap(), channels)
-                } else {
-                    (w, 1)
-                };
-                let nchw = |t: &Tensor| t.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
-                let y = nchw(input(0))
-                    .conv2d(&nchw(&w), conv.padding(), conv.stride, 1, groups)
-                    .unwrap();
-                y.permute((0, 2, 3, 1))
-                    .unwrap()
-                    .contiguous()
-                    .unwrap()
-                    .broadcast_add(&b)
-                    .unwrap()
-            }
-        };
-        // An accumulator of exactly 0 is not clipped; in f32 it may be anything within the rounding of the sum.
-        let rounding = 5e-4 * range.scale;
-        let (low, high) = (real(0, range) - rounding, real(255, range) + rounding);
-        let clipped = real_value.clamp(low, high).unwrap();
-        y.push((&clipped + (stored - clipped.detach()).unwrap().detach()).unwrap());
-    }
-    let loss = cross_entropy(&y[y.len() - 1], &labels, 0.1).unwrap();
-    assert!((loss.to_scalar::<f32>().unwrap() - own.loss).abs() < 1e-5);
-    let gradients = loss.backward().unwrap();
-    assert_eq!(own.of.len(), parameters.len());
-    for (name, variable) in &parameters {
-        let (a, b) = (flat(gradients.get(variable).unwrap()), flat(&own.of[name]));
-        let scale = a.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
-        for (a, b) in a.iter().zip(&b) {
-            // Sums of a few hundred products in another order.
-            assert!((a - b).abs() < 1e-4 * scale, "{name}: {a} {b}");
-        }
-    }
-    assert!(trace.inside.iter().flatten().any(|inside| !inside));
-}
-
 #[test]
 fn the_file_is_the_network_that_was_trained() {
     let qat = quantised(Observer::Mse);
@@ -357,26 +295,15 @@ fn the_file_is_the_network_that_was_trained() {
 
 #[test]
 fn without_images_there_are_no_ranges() {
-    let error = QatModel::new(&mut model(), &[], &preprocess(), Observer::Mse).unwrap_err();
+    let error = QatModel::new(&mut model(), &[], &preprocess(), &QatSettings::default()).unwrap_err();
     assert!(error.to_string().contains("no images"));
 }
 
 #[test]
 fn a_file_trains_on_as_the_network_that_it_is() {
-    let qat = quantised(Observer::Mse);
-    let file = qat.export(&[]).unwrap();
+    trains_on(&quantised(Observer::Mse));
+    let file = quantised(Observer::Mse).export(&[]).unwrap();
     let fresh = || Graph::new(&Architecture::parse("small.toml", NETWORK).unwrap()).unwrap();
-    let again = from_file(fresh(), &file).unwrap();
-    // The same integers, scales, ranges and widths, so the same file.
-    assert!(again.export(&[]).unwrap() == file);
-    assert_eq!((again.graph(), again.ranges()), (qat.graph(), qat.ranges()));
-    let [own, read] = [&qat, &again].map(|q| {
-        q.gradients(&batch(1), &numbers(), Forward::Exact, objective(0.1))
-            .unwrap()
-    });
-    assert_eq!(own.loss, read.loss);
-    assert_eq!(own.of.keys().collect::<Vec<_>>(), read.of.keys().collect::<Vec<_>>());
-
     let other = NETWORK.replace("{ conv = 6 }, { pool", "{ conv = 6, kernel = 5 }, { pool");
     let other = Graph::new(&Architecture::parse("other.toml", &other).unwrap()).unwrap();
     let refusal = from_file(other, &file).unwrap_err();
@@ -385,6 +312,54 @@ fn a_file_trains_on_as_the_network_that_it_is() {
         "{refusal}"
     );
     assert!(from_file(fresh(), &file[..file.len() / 2]).is_err());
+}
+
+#[test]
+fn so_does_a_file_of_four_bits() {
+    trains_on(&four_bits(Observer::Mse));
+}
+
+/// First and last layer keep 8 bits, and so does what is only added or averaged.
+#[test]
+fn bits_are_in_the_file() {
+    let qat = four_bits(Observer::Mse);
+    let network = qat.network().unwrap();
+    let bits: Vec<_> = network
+        .mac_layers()
+        .iter()
+        .map(|layer| (layer.weight_bits, layer.input_bits))
+        .collect();
+    assert_eq!(bits, [(8, 8), (4, 4), (4, 4), (4, 4), (4, 4), (8, 8)]);
+    let eight = quantised(Observer::Mse).network().unwrap();
+    for (few, many) in network.mac_layers().iter().zip(eight.mac_layers()) {
+        let times = if few.weight_bits == 4 { 4 } else { 1 };
+        assert_eq!(farad_net::bops(few) * times, farad_net::bops(many));
+    }
+    let settings = |weights| QatSettings {
+        weights,
+        ..QatSettings::default()
+    };
+    assert!(qat.has_bits_of(&settings(None)) && qat.has_bits_of(&settings(Some(4))));
+    assert!(!qat.has_bits_of(&settings(Some(8))));
+}
+
+/// The same integers and gradients, once more.
+fn trains_on(qat: &QatModel) {
+    let file = qat.export(&[]).unwrap();
+    let fresh = || Graph::new(&Architecture::parse("small.toml", NETWORK).unwrap()).unwrap();
+    let mut again = from_file(fresh(), &file).unwrap();
+    // The same integers, scales, ranges and widths, so the same file.
+    assert!(again.export(&[]).unwrap() == file);
+    let ranges = qat.current_ranges().unwrap();
+    assert_eq!((again.graph(), again.ranges()), (qat.graph(), ranges.as_slice()));
+    again.learn_steps(None).unwrap();
+    assert!(again.export(&[]).unwrap() == file);
+    let [own, read] = [qat, &again].map(|q| {
+        q.gradients(&batch(1), &numbers(), Forward::Exact, objective(0.1))
+            .unwrap()
+    });
+    assert_eq!(own.loss, read.loss);
+    assert_eq!(own.of.keys().collect::<Vec<_>>(), read.of.keys().collect::<Vec<_>>());
 }
 
 /// A network learns from its own answers nothing new: the gradient of the logits is `p - p`.

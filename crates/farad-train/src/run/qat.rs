@@ -6,7 +6,7 @@ use crate::TrainError;
 use crate::evaluate::integer_accuracy;
 use crate::optimizer::Average;
 use crate::prune::{Batch, Progress};
-use crate::qat::{Forward, LayerErrors, Objective, QatModel, Through, network_error};
+use crate::qat::{Forward, LayerErrors, Objective, QatModel, Steps, Through, network_error};
 use crate::recipe::{Kind, Stage};
 use candle_core::Tensor;
 use farad_hw::MacroSpec;
@@ -64,12 +64,7 @@ impl Run {
         // For the moments.
         self.evaluate()?;
         let batches = self.calibration()?;
-        QatModel::new(
-            &mut self.model,
-            &batches,
-            &preprocess(&self.statistics),
-            stage.qat.observer,
-        )
+        QatModel::new(&mut self.model, &batches, &preprocess(&self.statistics), &stage.qat)
     }
 
     pub(super) fn begin_qat(&mut self, stage: &Stage) -> Result<(), TrainError> {
@@ -77,6 +72,14 @@ impl Run {
             self.quantised = Some(self.quantise(stage)?.into());
         }
         if let Some(quantised) = &mut self.quantised {
+            if !quantised.model.has_bits_of(&stage.qat) {
+                return Err(TrainError::Data {
+                    name: self.model.graph.name.clone(),
+                    problem: "it has other bits than `weights` and `activations` of the stage; leave them out to go on with its own"
+                        .to_owned(),
+                });
+            }
+            quantised.model.learn_steps(stage.qat.steps)?;
             quantised.teacher = match stage.qat.distil > 0.0 {
                 true => Some(Teacher::new(&self.model.graph.name, quantised.model.export(&[])?)?),
                 false => None,
@@ -180,7 +183,12 @@ impl Run {
             precision: self.recipe.precision.into(),
         };
         let gradients = quantised.model.gradients(batch, images, forward, objective)?;
-        Ok((gradients.loss, gradients.of))
+        let mut of = gradients.of;
+        if stage.qat.steps == Some(Steps::Observed) {
+            // Those that an earlier stage learned stay.
+            of.retain(|name, _| !name.ends_with(".step"));
+        }
+        Ok((gradients.loss, of))
     }
 
     /// Accuracy of the int8 network on the stage's test images: on chip 0 of its macro, or in exact integers.

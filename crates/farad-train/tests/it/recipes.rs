@@ -366,6 +366,40 @@ fn a_stopped_run_on_chips_ends_with_the_same_network() {
     assert!(network(&whole) == network(&eights));
 }
 
+/// So does one of 4 bits whose steps are learned; its file goes on at those bits, and at no others.
+#[test]
+fn a_stopped_run_of_four_bits_ends_with_the_same_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let stage = |settings: &str| {
+        format!(
+            "[[stage]]\nstage = \"qat\"\nepochs = 2\nrate = [[0, 0.02], [2, 0.0]]\nqat = {{ {settings} }}\n[[stage]]\nstage = \"export\"\n"
+        )
+    };
+    let stages = format!("{DENSE}{}", stage("weights = 4, activations = 4"));
+    let [whole, fives, on] = checkpoints(folder.path(), ["whole", "fives", "on"]);
+    let four = recipe(folder.path(), &stages);
+    start(&four, &whole).follow(&|| false, &mut |_| {}).unwrap();
+    assert_eq!(restarts(&four, &fives, 5), 8);
+    assert!(network(&whole) == network(&fives));
+
+    let from = |settings: &str| Recipe {
+        from: Some(whole.with_file_name("network.onnx").display().to_string()),
+        ..recipe(folder.path(), &stage(settings))
+    };
+    let error = start(&from("weights = 8"), &on)
+        .follow(&|| false, &mut |_| {})
+        .unwrap_err();
+    assert!(error.to_string().contains("other bits than `weights`"), "{error}");
+    start(&from(""), &on).follow(&|| false, &mut |_| {}).unwrap();
+    let bits = |checkpoint: &Path| {
+        let network = farad_net::Network::parse("tiny", &network(checkpoint)).unwrap();
+        let layers = network.mac_layers();
+        layers.iter().map(|l| (l.weight_bits, l.input_bits)).collect::<Vec<_>>()
+    };
+    assert_eq!(bits(&whole), [(8, 8), (4, 4), (4, 4), (8, 8)]);
+    assert_eq!(bits(&on), bits(&whole));
+}
+
 /// A network file is the start of a recipe of its own, on drawn errors and with the network of the file as the teacher.
 #[test]
 fn an_exported_network_trains_on() {

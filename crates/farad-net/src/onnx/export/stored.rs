@@ -30,6 +30,8 @@ pub struct StoredWeights {
     pub scales: Vec<f32>,
     /// Biases in accumulator steps.
     pub bias: Vec<i32>,
+    /// 8 or 4.
+    pub bits: u32,
     /// Inputs that a weight row multiplies at each tap: `in_c / groups`.
     pub depth: usize,
 }
@@ -42,6 +44,7 @@ impl StoredWeights {
             values: &self.values,
             scales: &self.scales,
             bias: &self.bias,
+            bits: self.bits,
         }
     }
 }
@@ -84,10 +87,16 @@ impl StoredGraph {
     /// How the output of operator `name` is stored; none where it has the steps of another, as after a maximum.
     #[must_use]
     pub fn quantisation(&self, name: &str) -> Option<Quantisation> {
-        match (self.data(name, "scale")?, self.data(name, "zero")?) {
-            (Data::F32(scale), Data::U8(zero)) => Some(Quantisation {
+        let (zero, bits) = match self.data(name, "zero")? {
+            Data::U8(zero) => (zero, 8),
+            Data::U4(zero) => (zero, 4),
+            _ => return None,
+        };
+        match self.data(name, "scale")? {
+            Data::F32(scale) => Some(Quantisation {
                 scale: *scale.first()?,
                 zero: *zero.first()?,
+                bits,
             }),
             _ => None,
         }
@@ -97,11 +106,14 @@ impl StoredGraph {
     #[must_use]
     pub fn weights(&self, name: &str) -> Option<StoredWeights> {
         let stored = self.constants.get(&format!("{name}.weight.quantised"))?;
-        let (Data::I8(values), Data::F32(scales), Data::I32(bias)) = (
-            &stored.data,
-            self.data(name, "weight.scale")?,
-            self.data(name, "bias.quantised")?,
-        ) else {
+        let (values, bits) = match &stored.data {
+            Data::I8(values) => (values, 8),
+            Data::I4(values) => (values, 4),
+            _ => return None,
+        };
+        let (Data::F32(scales), Data::I32(bias)) =
+            (self.data(name, "weight.scale")?, self.data(name, "bias.quantised")?)
+        else {
             return None;
         };
         let (&out_c, shape) = stored.dims.split_first()?;
@@ -117,6 +129,7 @@ impl StoredGraph {
             values: (0..out_c).flat_map(at).map(|i| values[i]).collect(),
             scales: scales.clone(),
             bias: bias.clone(),
+            bits,
             depth,
         })
     }

@@ -7,7 +7,11 @@ use crate::onnx::proto::{Dimension, Graph, Node, kind};
 
 /// Conv, depthwise Conv, Add, MaxPool, GlobalAveragePool and Gemm.
 fn model() -> Model {
-    let stored = |zero| Quantisation { scale: 0.25, zero };
+    let stored = |zero| Quantisation {
+        scale: 0.25,
+        zero,
+        bits: 8,
+    };
     let preprocess = Preprocess {
         pixel_max: 1.0,
         mean: vec![0.5; 2],
@@ -19,6 +23,7 @@ fn model() -> Model {
         values: &values[..inputs * out_c],
         scales: &[0.5, 0.125][..out_c],
         bias: &[3, -4][..out_c],
+        bits: 8,
     };
     let window = Window::square(3, 1, 1);
     let conv = graph
