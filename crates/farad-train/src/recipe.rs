@@ -464,19 +464,16 @@ mod tests {
         let bits = |settings: &str| GOOD.replace("\"dense\"", &format!("\"qat\"\nqat = {{ {settings} }}"));
         let error = Recipe::parse(&bits("weights = 3, activations = 16")).unwrap_err();
         assert!(
-            error.contains("`weights` have 8 or 4 bits in an exported network, not 3"),
+            error.contains("`weights` must be 8 or 4, the bits of an exported network, not 3"),
             "{error}"
         );
         assert!(
-            error.contains("`activations` have 8 or 4 bits in an exported network, not 16"),
+            error.contains("`activations` must be 8 or 4, the bits of an exported network, not 16"),
             "{error}"
         );
         let again = "[[stage]]\nstage = \"export\"\nqat = { weights = 8, activations = 4 }";
         let error = Recipe::parse(&format!("{}{again}", bits("weights = 4, activations = 4"))).unwrap_err();
-        assert!(
-            error.contains("stage 2 (export): `weights` have 4 bits since"),
-            "{error}"
-        );
+        assert!(error.contains("stage 2 (export): `weights` is 4 since"), "{error}");
         assert!(!error.contains("`activations`"), "{error}");
         assert!(
             Recipe::parse(&bits("steps = \"guessed\""))

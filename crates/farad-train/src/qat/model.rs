@@ -20,6 +20,7 @@ use farad_hw::MacroSpec;
 use farad_hw::scale::ChargeStats;
 use farad_net::{Network, Preprocess, Quantisation};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A network without batch norm in training, whose forward pass is its int8 network.
 ///
@@ -75,6 +76,7 @@ impl QatModel {
             &model.graph,
             settings.weights.unwrap_or(8),
             settings.activations.unwrap_or(8),
+            settings.ends.unwrap_or(8),
         );
         Ok(Self {
             ranges: ranges(model, batches, preprocess, settings.observer, &bits.outputs)?,
@@ -119,10 +121,18 @@ impl QatModel {
 
     /// Whether all tensors have the bits of `settings`, where it says any.
     pub(crate) fn has_bits_of(&self, settings: &QatSettings) -> bool {
-        let bits = |weights, activations| Bits::new(&self.graph, weights, activations);
-        let outputs = || self.ranges.iter().map(|range| range.bits);
-        settings.weights.is_none_or(|w| bits(w, 8).weights == self.weight_bits)
-            && settings.activations.is_none_or(|a| outputs().eq(bits(8, a).outputs))
+        let own = Bits {
+            weights: self.weight_bits.clone(),
+            outputs: self.ranges.iter().map(|range| range.bits).collect(),
+        };
+        // What it does not say may be anything.
+        let any = |bits: Option<u32>| bits.map_or([8, 4], |bits| [bits; 2]);
+        any(settings.weights).into_iter().any(|weights| {
+            any(settings.activations).into_iter().any(|activations| {
+                let same = |&ends: &u32| Bits::new(&self.graph, weights, activations, ends) == own;
+                any(settings.ends).iter().any(same)
+            })
+        })
     }
 
     /// Makes parameters of the steps that `choice` has learned, where they are none yet.
@@ -144,8 +154,8 @@ impl QatModel {
             }
         }
         for (name, start) in starts {
-            if !self.parameters.contains_key(&name) {
-                self.parameters.insert(name, steps::parameter(start)?);
+            if let Entry::Vacant(entry) = self.parameters.entry(name) {
+                entry.insert(steps::parameter(start)?);
             }
         }
         Ok(())

@@ -67,7 +67,7 @@ pub(super) fn ranges(
         .zip(bits)
         .map(|(seen, &bits)| seen.range(observer, bits))
         .collect();
-    ranges[0] = pixels(preprocess);
+    ranges[0] = pixels(preprocess, bits[0]);
     // A maximum is one of the values that it is taken of.
     for (i, node) in model.graph.nodes.iter().enumerate() {
         if node.op == Op::MaxPool {
@@ -78,10 +78,10 @@ pub(super) fn ranges(
 }
 
 /// A range for all pixels, not only for those of the calibration images.
-fn pixels(preprocess: &Preprocess) -> Quantisation {
+fn pixels(preprocess: &Preprocess, bits: u32) -> Quantisation {
     let channels = 0..preprocess.mean.len();
     let ends = channels.flat_map(|c| [preprocess.real(c, 0), preprocess.real(c, u8::MAX)]);
-    range(ends.fold([0.0; 2], enclose), 8)
+    range(ends.fold([0.0; 2], enclose), bits)
 }
 
 fn enclose([low, high]: [f32; 2], v: f32) -> [f32; 2] {

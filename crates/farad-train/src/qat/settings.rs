@@ -15,12 +15,15 @@ pub struct QatSettings {
     /// What computes the forward pass; without it the macro, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward: Option<Through>,
-    /// Bits of weights, 8 or 4; without a number those that the network has, at first 8. First and last layer keep 8.
+    /// Bits of weights, 8 or 4; without a number those that the network has, at first 8. Not of the first and the last layer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<u32>,
     /// Bits of the activations that layers multiply, 8 or 4, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub activations: Option<u32>,
+    /// Bits of weights and inputs of the first and the last layer, so also of pixels, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends: Option<u32>,
     /// Where step sizes come from; without it they are learned where a tensor has 4 bits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Steps>,
@@ -67,6 +70,7 @@ impl Default for QatSettings {
             set: toml::Table::new(),
             weights: None,
             activations: None,
+            ends: None,
             steps: None,
             steps_per_chip: 4,
             images: 128,
@@ -93,15 +97,17 @@ impl QatSettings {
     /// Bits of weights and activations that are not those of `first`, the stage that quantised before, or cannot be stored.
     pub(crate) fn width_problems(&self, first: Option<&Self>) -> Vec<String> {
         let mut problems = Vec::new();
-        let of = |settings: &Self| [settings.weights, settings.activations];
-        for (k, key) in ["weights", "activations"].into_iter().enumerate() {
+        let of = |settings: &Self| [settings.weights, settings.activations, settings.ends];
+        for (k, key) in ["weights", "activations", "ends"].into_iter().enumerate() {
             let Some(bits) = of(self)[k] else { continue };
             let before = first.map(|first| of(first)[k].unwrap_or(8));
             if !matches!(bits, 4 | 8) {
-                problems.push(format!("`{key}` have 8 or 4 bits in an exported network, not {bits}"));
+                problems.push(format!(
+                    "`{key}` must be 8 or 4, the bits of an exported network, not {bits}"
+                ));
             } else if let Some(before) = before.filter(|&before| before != bits) {
                 problems.push(format!(
-                    "`{key}` have {before} bits since the stage that quantised the network, {bits} cannot follow"
+                    "`{key}` is {before} since the stage that quantised the network, {bits} cannot follow"
                 ));
             }
         }

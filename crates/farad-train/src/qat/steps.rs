@@ -25,25 +25,28 @@ pub(super) struct Bits {
 }
 
 impl Bits {
-    /// As is the custom (section 2.3 of LSQ), the first and the last layer have weights and inputs of 8 bits. So have tensors that
-    /// no layer multiplies: the logits, and what is only added or averaged.
-    pub(super) fn new(graph: &Graph, weights: u32, activations: u32) -> Self {
+    /// `ends` are those of the weights and inputs of the first and the last layer; 8 is the custom (section 2.3 of LSQ). Tensors that
+    /// no layer multiplies have 8: the logits, and what is only added or averaged.
+    pub(super) fn new(graph: &Graph, weights: u32, activations: u32, ends: u32) -> Self {
         let nodes = &graph.nodes;
         let mut bits = Self {
             weights: vec![8; nodes.len()],
             outputs: vec![8; nodes.len()],
         };
         for (i, node) in nodes.iter().enumerate().rev() {
-            match node.op {
-                Op::Conv(_) | Op::Dense if i + 1 < nodes.len() && !is_image(graph, node.inputs[0]) => {
-                    bits.weights[i] = weights;
-                    bits.outputs[node.inputs[0]] = activations;
+            let input = match node.op {
+                Op::Conv(_) | Op::Dense => {
+                    let is_end = i + 1 == nodes.len() || is_image(graph, node.inputs[0]);
+                    let (of_weights, of_input) = if is_end { (ends, ends) } else { (weights, activations) };
+                    bits.weights[i] = of_weights;
+                    of_input
                 }
                 // A maximum is one of the values that it is taken of.
-                Op::MaxPool if !is_image(graph, i) => {
-                    bits.outputs[node.inputs[0]] = bits.outputs[i].min(bits.outputs[node.inputs[0]]);
-                }
-                _ => {}
+                Op::MaxPool => bits.outputs[i],
+                Op::Input | Op::AveragePool | Op::Add(_) => 8,
+            };
+            for &read in &node.inputs {
+                bits.outputs[read] = bits.outputs[read].min(input);
             }
         }
         for (i, node) in nodes.iter().enumerate() {
@@ -124,10 +127,12 @@ pub(super) fn gradient_scale(values: usize, most: f32) -> f64 {
 /// and returns those of the steps of all channels.
 pub(super) fn through_weights(weights: &[f32], values: &[i8], scales: &[f32], bits: u32, dw: &mut [f32]) -> Vec<f32> {
     let (depth, most) = (weights.len() / scales.len(), most_weight(bits));
-    let of_channel = |(((weights, values), &scale), dw): (((&[f32], &[i8]), &f32), &mut [f32])| {
+    let mut of_steps = Vec::with_capacity(scales.len());
+    for (c, dw) in dw.chunks_exact_mut(depth).enumerate() {
+        let channel = c * depth..(c + 1) * depth;
         let mut sum = 0.0;
-        for ((w, &q), dw) in weights.iter().zip(values).zip(dw) {
-            let v = w / scale;
+        for ((w, &q), dw) in weights[channel.clone()].iter().zip(&values[channel]).zip(dw) {
+            let v = w / scales[c];
             // A weight at the very end is within, however the division was rounded.
             let inside = v.abs() <= most * (1.0 + 4.0 * f32::EPSILON);
             sum += f64::from(*dw * slope(v, f32::from(q), inside));
@@ -135,10 +140,9 @@ pub(super) fn through_weights(weights: &[f32], values: &[i8], scales: &[f32], bi
                 *dw = 0.0;
             }
         }
-        (sum * gradient_scale(depth, most)) as f32
-    };
-    let channels = weights.chunks_exact(depth).zip(values.chunks_exact(depth)).zip(scales);
-    channels.zip(dw.chunks_exact_mut(depth)).map(of_channel).collect()
+        of_steps.push((sum * gradient_scale(depth, most)) as f32);
+    }
+    of_steps
 }
 
 #[cfg(test)]

@@ -102,11 +102,12 @@ fn quantised(observer: Observer) -> QatModel {
     QatModel::new(&mut model(), &[batch(1)], &preprocess(), &settings).unwrap()
 }
 
-/// With 4 bits wherever there can be, and steps that were learned a little.
-fn four_bits(observer: Observer) -> QatModel {
+/// With 4 bits between the ends, and so many there, and steps that were learned a little.
+fn four_bits(observer: Observer, ends: u32) -> QatModel {
     let settings = QatSettings {
         weights: Some(4),
         activations: Some(4),
+        ends: Some(ends),
         observer,
         ..QatSettings::default()
     };
@@ -216,7 +217,9 @@ fn of_integers(integers: &Integers, i: usize) -> (Vec<f64>, Vec<f64>) {
 #[test]
 fn the_float_graph_with_fake_quantisation_is_the_integer_network() {
     let observers = [WHOLE, Observer::Percentile(98.0), Observer::Mse];
-    for qat in observers.map(quantised).into_iter().chain(observers.map(four_bits)) {
+    let few = [(WHOLE, 8), (Observer::Percentile(98.0), 4), (Observer::Mse, 8)];
+    let few = few.map(|(observer, ends)| four_bits(observer, ends));
+    for qat in observers.map(quantised).into_iter().chain(few) {
         let (integers, trace) = exact(&qat);
         let ranges = &integers.ranges;
         let values = |i: usize| wide(trace.codes[i].iter().map(|&code| real(code, ranges[i])));
@@ -316,20 +319,22 @@ fn a_file_trains_on_as_the_network_that_it_is() {
 
 #[test]
 fn so_does_a_file_of_four_bits() {
-    trains_on(&four_bits(Observer::Mse));
+    trains_on(&four_bits(Observer::Mse, 8));
+    trains_on(&four_bits(Observer::Mse, 4));
 }
 
-/// First and last layer keep 8 bits, and so does what is only added or averaged.
+/// First and last layer have their own, and what is only added or averaged has 8.
 #[test]
 fn bits_are_in_the_file() {
-    let qat = four_bits(Observer::Mse);
+    let bits = |qat: &QatModel| -> Vec<(u32, u32)> {
+        let network = qat.network().unwrap();
+        let layers = network.mac_layers().iter();
+        layers.map(|layer| (layer.weight_bits, layer.input_bits)).collect()
+    };
+    assert_eq!(bits(&four_bits(Observer::Mse, 4)), [(4, 4); 6]);
+    let qat = four_bits(Observer::Mse, 8);
     let network = qat.network().unwrap();
-    let bits: Vec<_> = network
-        .mac_layers()
-        .iter()
-        .map(|layer| (layer.weight_bits, layer.input_bits))
-        .collect();
-    assert_eq!(bits, [(8, 8), (4, 4), (4, 4), (4, 4), (4, 4), (8, 8)]);
+    assert_eq!(bits(&qat), [(8, 8), (4, 4), (4, 4), (4, 4), (4, 4), (8, 8)]);
     let eight = quantised(Observer::Mse).network().unwrap();
     for (few, many) in network.mac_layers().iter().zip(eight.mac_layers()) {
         let times = if few.weight_bits == 4 { 4 } else { 1 };

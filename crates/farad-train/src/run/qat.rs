@@ -75,7 +75,7 @@ impl Run {
             if !quantised.model.has_bits_of(&stage.qat) {
                 return Err(TrainError::Data {
                     name: self.model.graph.name.clone(),
-                    problem: "it has other bits than `weights` and `activations` of the stage; leave them out to go on with its own"
+                    problem: "it has other bits than `weights`, `activations` and `ends` of the stage; leave them out to go on with its own"
                         .to_owned(),
                 });
             }

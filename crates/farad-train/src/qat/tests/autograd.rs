@@ -11,7 +11,7 @@ use candle_core::Var;
 fn gradients_are_those_of_autograd_straight_through() {
     // Ranges that clip, so that there is something to stop.
     compare_with_autograd(&quantised(Observer::Percentile(97.0)));
-    let few = four_bits(Observer::Percentile(97.0));
+    let few = four_bits(Observer::Percentile(97.0), 8);
     assert_eq!(few.parameters.keys().filter(|name| name.ends_with(".step")).count(), 8);
     compare_with_autograd(&few);
     // Then first layer and logits, sums and means have steps, too.
