@@ -177,7 +177,7 @@ impl Store {
     fn unreadable(&self) -> StoreError {
         StoreError::Damaged {
             path: self.path.clone(),
-            source: rusqlite::Error::InvalidQuery,
+            problem: "a report in it cannot be unpacked".to_owned(),
         }
     }
 }
