@@ -308,16 +308,24 @@ mod tests {
                 assert_eq!(point.recipe.input_problems(), [], "{}", file.display());
             }
             if file.file_stem().unwrap() == "criteria-resnet20" {
-                let compared = plan
-                    .points
-                    .iter()
-                    .map(|p| p.recipe.stages[1].criterion.as_deref().unwrap());
-                let mut compared: Vec<&str> = compared.collect();
+                let stages = plan.points.iter().flat_map(|p| &p.recipe.stages);
+                let mut compared: Vec<&str> = stages.filter_map(|s| s.criterion.as_deref()).collect();
                 let mut all: Vec<&str> = crate::prune::CRITERIA.iter().map(|c| c.name).collect();
                 compared.sort_unstable();
                 all.sort_unstable();
                 assert_eq!(compared, all);
-                assert_eq!(plan.shared.len(), 1);
+            }
+        }
+    }
+
+    /// Whatever the text, there is a plan or something to say.
+    #[test]
+    fn every_beginning_of_a_recipe_is_read_or_refused() {
+        let text = format!("# µ\n{RECIPE}[vary]\nseed = [1, 2]\ncriterion = [\"fpgm\", {{ criterion = \"ü\" }}]\n");
+        for end in (0..=text.len()).filter(|&end| text.is_char_boundary(end)) {
+            match Plan::parse(&text[..end]) {
+                Ok(plan) => assert!(!plan.points.is_empty()),
+                Err(error) => assert!(error.to_string().contains(" problem"), "{}", &text[..end]),
             }
         }
     }

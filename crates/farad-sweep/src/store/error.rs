@@ -45,6 +45,14 @@ pub enum StoreError {
         /// What was found.
         problem: String,
     },
+    /// Not even the beginning of its table can be read.
+    #[error("nothing can be read of the store `{}`: {problem}", path.display())]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
+    },
     /// The medium is full.
     #[error("no space left for the store `{}`; what was done before is kept, and the same command goes on from there", path.display())]
     Full {
