@@ -128,3 +128,25 @@ impl fmt::Display for Diagnostics {
 }
 
 impl std::error::Error for Diagnostics {}
+
+/// What to do about `typed`, which is none of the `known` names.
+#[must_use]
+pub fn did_you_mean(typed: &str, known: &[&str]) -> String {
+    suggestion(nearest(typed, known.iter().copied()), known)
+}
+
+/// What to do about a name that does not exist.
+pub(crate) fn suggestion(near: Option<&str>, all: &[&str]) -> String {
+    match near {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("there are: {}", all.join(", ")),
+    }
+}
+
+/// The most similar name, if any is similar enough to be a slip.
+pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let scored = names
+        .map(|name| (strsim::jaro_winkler(typed, name), name))
+        .filter(|(score, _)| *score > 0.8);
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}

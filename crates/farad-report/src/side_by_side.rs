@@ -84,8 +84,10 @@ fn layer_table(a: &[LayerReport], b: &[LayerReport]) -> TextTable {
         ("%", Align::Right),
         ("used % A", Align::Right),
         ("B", Align::Right),
+        ("B - A", Align::Right),
         ("SQNR dB A", Align::Right),
         ("B", Align::Right),
+        ("B - A", Align::Right),
     ]);
     let only_b = b.iter().filter(|l| a.iter().all(|other| other.name != l.name));
     let pairs = a
@@ -99,22 +101,24 @@ fn layer_table(a: &[LayerReport], b: &[LayerReport]) -> TextTable {
         let used = |l: Option<&LayerReport>| l.map(|l| 100.0 * l.utilization);
         let sqnr = |l: Option<&LayerReport>| l.and_then(|l| l.sqnr_db);
         let show = |x: Option<f64>| x.map_or("-".to_owned(), digits);
-        let differ = |x: Option<f64>, y: Option<f64>| match (x, y) {
-            (Some(x), Some(y)) => change(x, y),
+        let differ = |x: Option<f64>, y: Option<f64>, by: fn(f64, f64) -> String| match (x, y) {
+            (Some(x), Some(y)) => by(x, y),
             _ => "-".to_owned(),
         };
         table.row([
             short_name(name, NAME_CHARS),
             show(energy(a)),
             show(energy(b)),
-            differ(energy(a), energy(b)),
+            differ(energy(a), energy(b), change),
             show(clocks(a)),
             show(clocks(b)),
-            differ(clocks(a), clocks(b)),
+            differ(clocks(a), clocks(b), change),
             show(used(a)),
             show(used(b)),
+            differ(used(a), used(b), difference),
             show(sqnr(a)),
             show(sqnr(b)),
+            differ(sqnr(a), sqnr(b), difference),
         ]);
     }
     table
@@ -144,6 +148,15 @@ fn change(x: f64, y: f64) -> String {
     }
 }
 
+/// By how much `y` is more than `x`, which are percentages or decibels already.
+fn difference(x: f64, y: f64) -> String {
+    if x == y {
+        "0".to_owned()
+    } else {
+        format!("{:+.1}", y - x)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +176,7 @@ mod tests {
         assert_eq!(change(2.0, 3.0), "+50.0");
         assert_eq!(change(0.0, 3.0), "-");
         assert_eq!(change(0.0, 0.0), "0");
+        assert_eq!(difference(26.4, 24.9), "-1.5");
+        assert_eq!(difference(2.0, 2.0), "0");
     }
 }

@@ -139,7 +139,13 @@ impl Architecture {
     pub fn parse(file: &str, text: &str) -> Result<Self, TrainError> {
         toml::from_str(text).map_err(|e| TrainError::Architecture {
             file: file.to_owned(),
-            problem: e.to_string(),
+            problem: match e.span() {
+                Some(span) => {
+                    let line = text[..span.start].lines().count().max(1);
+                    format!("line {line}: {}", e.message().trim())
+                }
+                None => e.message().trim().to_owned(),
+            },
         })
     }
 }

@@ -5,6 +5,7 @@ use crate::model::Model;
 use crate::ops::{Moments, with_slice};
 use crate::optimizer::{Average, Optimizer, Slots};
 use crate::qat::{LayerErrors, QatModel};
+use crate::recipe::Recipe;
 use crate::run::{Quantised, Teacher, preprocess};
 use candle_core::{DType, Device, Tensor, Var};
 use farad_hw::scale::ChargeStats;
@@ -129,7 +130,13 @@ pub(crate) fn write(
     replace(file, |part| {
         candle_core::safetensors::save(&tensors, part).map_err(|e| e.to_string())
     })
-    .map_err(|problem| error(format!("{problem}; the checkpoint before it is intact")))
+    .map_err(|problem| {
+        let before = match file.exists() {
+            true => "; the checkpoint before it is intact",
+            false => "",
+        };
+        error(format!("{problem}{before}"))
+    })
 }
 
 /// Has `write` make `file` under another name, so that at every moment either the old one or the new one is there, also
@@ -155,15 +162,15 @@ pub(crate) fn read(file: &Path, model: &mut Model, statistics: &(Vec<f32>, Vec<f
         path: file.to_owned(),
         problem,
     };
-    let tensors = candle_core::safetensors::load(file, &Device::Cpu)
-        .map_err(|e| error(format!("no checkpoint of Farad: {e}")))?;
+    let foreign = |problem: String| error(format!("no checkpoint of Farad, or damaged: {problem}"));
+    let tensors = candle_core::safetensors::load(file, &Device::Cpu).map_err(|e| foreign(e.to_string()))?;
     let Some(state) = tensors.get(STATE).filter(|t| t.dtype() == DType::U8) else {
-        return Err(error("no checkpoint of Farad: it has no state".to_owned()));
+        return Err(foreign("it has no state".to_owned()));
     };
     let json: Vec<u8> = state.to_vec1()?;
-    let position: Position = serde_json::from_slice(&json).map_err(|e| error(e.to_string()))?;
+    let position: Position = serde_json::from_slice(&json).map_err(|e| foreign(format!("its state: {e}")))?;
     if position.widths.len() != model.graph.groups.len() {
-        return Err(error("a checkpoint of another network".to_owned()));
+        return Err(error(of_another_network(&position, &model.graph.name)));
     }
     for (group, &width) in model.graph.groups.iter_mut().zip(&position.widths) {
         group.channels = width;
@@ -250,6 +257,10 @@ pub(crate) fn read(file: &Path, model: &mut Model, statistics: &(Vec<f32>, Vec<f
     for (range, bits) in ranges.iter_mut().zip(bits) {
         range.bits = bits;
     }
+    if let Some(name) = model.misfit() {
+        let another = of_another_network(&position, &model.graph.name);
+        return Err(error(format!("{another}: `{name}` is missing or has another shape")));
+    }
     let quantised = (!ranges.is_empty()).then(|| Quantised {
         model: QatModel::restore(
             model.graph.clone(),
@@ -268,4 +279,14 @@ pub(crate) fn read(file: &Path, model: &mut Model, statistics: &(Vec<f32>, Vec<f
         average,
         quantised,
     })
+}
+
+/// What a checkpoint is that does not fit `network`.
+fn of_another_network(position: &Position, network: &str) -> String {
+    match serde_json::from_str::<Recipe>(&position.recipe) {
+        Ok(recipe) if recipe.network != network => {
+            format!("a checkpoint of the network `{}`, not of `{network}`", recipe.network)
+        }
+        _ => format!("a checkpoint of another network than `{network}`"),
+    }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong in training.
 
+use farad_hw::diagnostic::Diagnostics;
 use std::path::PathBuf;
 
 /// Why training cannot go on.
@@ -15,11 +16,14 @@ pub enum TrainError {
         problem: String,
     },
     /// A recipe that cannot be followed.
-    #[error("recipe {file}: {problem}")]
-    Recipe {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
+    #[error(transparent)]
+    Recipe(Box<Diagnostics>),
+    /// A criterion that cannot be made.
+    #[error("stage {stage}: {problem}")]
+    Criterion {
+        /// Stage of the recipe, from 1.
+        stage: usize,
+        /// What is wrong with its settings.
         problem: String,
     },
     /// The images do not fit the network.
@@ -35,15 +39,20 @@ pub enum TrainError {
     Budget(String),
     /// The loss is no number any more.
     #[error(
-        "the loss is {loss} at step {step} of stage `{stage}`: lower its learning rate; the last checkpoint is intact"
+        "the loss is {loss} at step {step} of stage {stage} ({kind}): lower its `rate`{}",
+        if *.kept { "; the last checkpoint is intact" } else { "" }
     )]
     Diverged {
-        /// Stage of the recipe.
-        stage: String,
+        /// Stage of the recipe, from 1.
+        stage: usize,
+        /// Its kind.
+        kind: &'static str,
         /// Step of the stage.
         step: u64,
         /// The loss.
         loss: f32,
+        /// Whether there is a checkpoint.
+        kept: bool,
     },
     /// A checkpoint or result file.
     #[error("{}: {problem}", path.display())]

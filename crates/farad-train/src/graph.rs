@@ -116,6 +116,22 @@ impl Graph {
             })
     }
 
+    /// Checks that training images of this height leave a pixel in every layer.
+    ///
+    /// # Errors
+    /// The layer that has none.
+    pub fn check_size(&self, size: usize) -> Result<(), TrainError> {
+        let [height, width, _] = self.input;
+        let extents = self.extents(size, size * width / height);
+        match extents.iter().position(|e| e.height.min(e.width) == 0) {
+            None => Ok(()),
+            Some(i) => Err(TrainError::Architecture {
+                file: self.name.clone(),
+                problem: format!("`size = {size}` leaves no pixel at {}", self.nodes[i].name),
+            }),
+        }
+    }
+
     /// Output channels of node `i`.
     #[must_use]
     pub fn channels(&self, i: usize) -> usize {

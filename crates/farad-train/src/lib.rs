@@ -26,6 +26,6 @@ pub use farad_kernels::dense::Precision;
 pub use graph::Graph;
 pub use model::{Model, Pass, Statistics};
 pub use ops::{correct, cross_entropy};
-pub use recipe::Recipe;
+pub use recipe::{Recipe, explain};
 pub use run::{Event, Row, Run};
 pub use vary::Plan;

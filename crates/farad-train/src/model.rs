@@ -4,7 +4,7 @@ use crate::TrainError;
 use crate::graph::{Graph, Op};
 use crate::ops::{self, Moments, Normalize};
 use crate::rng::{Purpose, Rng};
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use farad_kernels::dense::{Conv2d, Precision};
 use std::collections::BTreeMap;
 
@@ -57,6 +57,25 @@ impl Pass<'_> {
     }
 }
 
+/// The parameters of a node, by the ends of their names, with their shapes.
+fn shapes(graph: &Graph, i: usize) -> Vec<(&'static str, Vec<usize>)> {
+    let channels = graph.channels(i);
+    match graph.nodes[i].op {
+        Op::Conv(conv) => {
+            let mut weight = vec![channels, conv.kernel, conv.kernel];
+            if !conv.depthwise {
+                weight.push(graph.in_channels(i));
+            }
+            vec![("weight", weight), ("gamma", vec![channels]), ("beta", vec![channels])]
+        }
+        Op::Dense => vec![
+            ("weight", vec![channels, graph.in_channels(i)]),
+            ("bias", vec![channels]),
+        ],
+        Op::Input | Op::MaxPool | Op::AveragePool | Op::Add(_) => Vec::new(),
+    }
+}
+
 impl Model {
     /// `graph` with random weights: normal with variance 2 / fan-in (He et al., 2015), scale 1, shift 0.
     ///
@@ -70,50 +89,29 @@ impl Model {
             device: device.clone(),
         };
         for i in 0..model.graph.nodes.len() {
-            let node = model.graph.nodes[i].clone();
-            let channels = model.graph.channels(i);
-            let weights = |shape: &[usize], fan_in: usize, gain: f32| {
-                let mut rng = Rng::new(seed, Purpose::Init, i as u32, 0);
-                let deviation = (gain / fan_in as f32).sqrt();
-                let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() * deviation).collect();
-                Tensor::from_vec(values, shape, device)
-            };
-            match node.op {
-                Op::Conv(conv) => {
-                    let area = conv.kernel * conv.kernel;
-                    let weight = if conv.depthwise {
-                        weights(&[channels, conv.kernel, conv.kernel], area, 2.0)?
-                    } else {
-                        let depth = model.graph.in_channels(i);
-                        weights(&[channels, conv.kernel, conv.kernel, depth], area * depth, 2.0)?
-                    };
-                    model.insert(format!("{}.weight", node.name), &weight)?;
-                    model.insert(
-                        format!("{}.gamma", node.name),
-                        &Tensor::ones(channels, candle_core::DType::F32, device)?,
-                    )?;
-                    model.insert(
-                        format!("{}.beta", node.name),
-                        &Tensor::zeros(channels, candle_core::DType::F32, device)?,
-                    )?;
-                    let moments = Moments {
-                        mean: vec![0.0; channels],
-                        var: vec![1.0; channels],
-                    };
-                    model.running.insert(i, moments);
-                }
-                Op::Dense => {
-                    let depth = model.graph.in_channels(i);
-                    model.insert(
-                        format!("{}.weight", node.name),
-                        &weights(&[channels, depth], depth, 1.0)?,
-                    )?;
-                    model.insert(
-                        format!("{}.bias", node.name),
-                        &Tensor::zeros(channels, candle_core::DType::F32, device)?,
-                    )?;
-                }
-                Op::Input | Op::MaxPool | Op::AveragePool | Op::Add(_) => {}
+            let name = model.graph.nodes[i].name.clone();
+            let is_conv = matches!(model.graph.nodes[i].op, Op::Conv(_));
+            for (end, shape) in shapes(&model.graph, i) {
+                let value = match end {
+                    "weight" => {
+                        let fan_in: usize = shape[1..].iter().product();
+                        let deviation = (if is_conv { 2.0 } else { 1.0 } / fan_in as f32).sqrt();
+                        let mut rng = Rng::new(seed, Purpose::Init, i as u32, 0);
+                        let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.normal() * deviation).collect();
+                        Tensor::from_vec(values, shape, device)?
+                    }
+                    "gamma" => Tensor::ones(shape, DType::F32, device)?,
+                    _ => Tensor::zeros(shape, DType::F32, device)?,
+                };
+                model.insert(format!("{name}.{end}"), &value)?;
+            }
+            if is_conv {
+                let channels = model.graph.channels(i);
+                let moments = Moments {
+                    mean: vec![0.0; channels],
+                    var: vec![1.0; channels],
+                };
+                model.running.insert(i, moments);
             }
         }
         Ok(model)
@@ -292,20 +290,16 @@ impl Model {
         }
     }
 
-    /// Checks that training images of this height leave a pixel in every layer.
-    ///
-    /// # Errors
-    /// The layer that has none.
-    pub fn check_size(&self, size: usize) -> std::result::Result<(), TrainError> {
-        let [height, width, _] = self.graph.input;
-        let extents = self.graph.extents(size, size * width / height);
-        match extents.iter().position(|e| e.height.min(e.width) == 0) {
-            None => Ok(()),
-            Some(i) => Err(TrainError::Architecture {
-                file: self.graph.name.clone(),
-                problem: format!("`size = {size}` leaves no pixel at {}", self.graph.nodes[i].name),
-            }),
-        }
+    /// The name of a parameter that the graph needs and that is not there, or has another shape.
+    pub(crate) fn misfit(&self) -> Option<String> {
+        let nodes = 0..self.graph.nodes.len();
+        let mut needed = nodes.flat_map(|i| {
+            let name = &self.graph.nodes[i].name;
+            let named = move |(end, shape)| (format!("{name}.{end}"), shape);
+            shapes(&self.graph, i).into_iter().map(named)
+        });
+        let lacks = |(name, shape): &(String, Vec<usize>)| self.parameters.get(name).is_none_or(|p| p.dims() != shape);
+        needed.find(lacks).map(|(name, _)| name)
     }
 
     /// Refuses images that the network was not made for.

@@ -1,10 +1,20 @@
 //! What a recipe says.
 
+mod check;
+mod codes;
+mod document;
+
+pub(crate) use check::Problem;
+pub use codes::explain;
+pub(crate) use document::{Document, Words};
+
 use crate::batches::Augment;
 use crate::prune::{Budget, Checked, Criterion, Settings, criterion};
 use crate::qat::QatSettings;
 use crate::vary::Target;
-use serde::{Deserialize, Serialize};
+use farad_hw::diagnostic::Diagnostics;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
 /// A recipe: from random weights to a network, in stages.
@@ -103,7 +113,7 @@ pub struct Stage {
     #[serde(default)]
     pub epochs: u32,
     /// Learning rate: `[epoch, rate]` points, joined by straight lines.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "points")]
     pub rate: Vec<[f64; 2]>,
     /// Side of the training images, if not the dataset's.
     #[serde(default)]
@@ -132,6 +142,15 @@ pub struct Stage {
     /// Learning rate of the masks, times the part of the stage's rate that its highest is of it; Adam.
     #[serde(default = "mask_rate")]
     pub mask_rate: f64,
+}
+
+/// Pairs of numbers. An array of another length has no place in the error of the reader, so that this one says it.
+fn points<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<[f64; 2]>, D::Error> {
+    let pairs: Result<Vec<_>, _> = Vec::<Vec<f64>>::deserialize(from)?
+        .into_iter()
+        .map(<[f64; 2]>::try_from)
+        .collect();
+    pairs.map_err(|other| D::Error::invalid_length(other.len(), &"a list of points `[epoch, rate]`"))
 }
 
 fn mask_rate() -> f64 {
@@ -238,22 +257,15 @@ impl Stage {
 }
 
 impl Recipe {
-    /// Parses and checks the text of a recipe.
+    /// Parses and checks the text of a recipe, without the files that it names.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str::<Self>(text).map_err(|e| e.to_string())?.checked()
-    }
-
-    /// The recipe, if it can be followed.
-    pub(crate) fn checked(self) -> Result<Self, String> {
-        let problems = self.problems();
-        if problems.is_empty() {
-            Ok(self)
-        } else {
-            Err(problems.join("; "))
-        }
+    /// All that is wrong with it, each at its place.
+    pub fn parse(text: &str) -> Result<Self, Box<Diagnostics>> {
+        let mut document = Document::new("recipe", text);
+        let recipe = document.recipe();
+        recipe.iter().flat_map(Self::problems).for_each(|p| document.tell(&p));
+        document.finish(recipe)
     }
 
     /// What the first `stages` stages depend on.
@@ -271,104 +283,6 @@ impl Recipe {
         let file = Path::new(self.from.as_deref()?);
         file.extension().is_some_and(|e| e == "onnx").then_some(file)
     }
-
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut check = |ok: bool, problem: String| {
-            if !ok {
-                problems.push(problem);
-            }
-        };
-        check(self.batch >= 2, "`batch` must be at least 2".to_owned());
-        check(
-            (0.0..1.0).contains(&self.label_smoothing),
-            "`label_smoothing` must be in 0..1".to_owned(),
-        );
-        check(
-            (0.0..1.0).contains(&self.momentum),
-            "`momentum` must be in 0..1".to_owned(),
-        );
-        check(!self.stages.is_empty(), "there is no [[stage]]".to_owned());
-        check(
-            self.average.is_none_or(|a| (0.0..1.0).contains(&a)),
-            "`average` must be in 0..1".to_owned(),
-        );
-        let is_after_floats = |stage: &Stage| matches!(stage.stage, Kind::Qat | Kind::Export);
-        check(
-            self.network_file().is_none() || self.stages.iter().all(is_after_floats),
-            "`from` is an int8 network: only `qat` and `export` stages can follow".to_owned(),
-        );
-        for (i, stage) in self.stages.iter().enumerate() {
-            let at = format!("stage {} ({})", i + 1, stage.stage.as_str());
-            let trains = !matches!(stage.stage, Kind::Prune | Kind::Export);
-            let prunes = matches!(stage.stage, Kind::Variational | Kind::Prune);
-            if trains {
-                check(stage.epochs > 0, format!("{at} needs `epochs`"));
-                check(!stage.rate.is_empty(), format!("{at} needs `rate`"));
-            }
-            check(trains || stage.epochs == 0, format!("{at} does not train: no `epochs`"));
-            let rising = stage.rate.windows(2).all(|p| p[0][0] <= p[1][0]);
-            let sane = stage.rate.iter().all(|p| p[0] >= 0.0 && (0.0..1e3).contains(&p[1]));
-            check(
-                rising && sane,
-                format!("{at}: `rate` needs rising epochs and rates from 0"),
-            );
-            check(
-                stage.stage == Kind::Qat || stage.stage == Kind::Export || stage.qat == QatSettings::default(),
-                format!("{at} does not quantise: no `qat`"),
-            );
-            let first = self.stages[..i].iter().find(|s| is_after_floats(s)).map(|s| &s.qat);
-            for problem in stage.qat.width_problems(first) {
-                check(false, format!("{at}: {problem}"));
-            }
-            if stage.stage == Kind::Qat {
-                for problem in stage.qat.problems() {
-                    check(false, format!("{at}: {problem}"));
-                }
-                check(
-                    stage.size.is_none(),
-                    format!("{at} trains at the size of the dataset: no `size`"),
-                );
-                let after = &self.stages[i + 1..];
-                check(
-                    after.iter().all(is_after_floats),
-                    format!("{at}: after it only `qat` and `export` can follow, the network is int8 then"),
-                );
-            }
-            check(!prunes || stage.budget.is_some(), format!("{at} needs a `budget`"));
-            check(
-                !prunes || stage.criterion.is_some(),
-                format!("{at} needs a `criterion`"),
-            );
-            let unpruned =
-                stage.budget.is_none() && stage.criterion.is_none() && stage.shrink.is_none() && !stage.absorb;
-            check(
-                prunes || unpruned,
-                format!("{at} does not prune: no `criterion`, `budget`, `shrink` or `absorb`"),
-            );
-            if let Err(problem) = stage.criterion(self.seed) {
-                check(false, format!("{at}: {problem}"));
-            }
-            if let Some(Err(problem)) = stage.budget.as_ref().map(Budget::check) {
-                check(false, format!("{at}: {problem}"));
-            }
-            check(
-                !stage.fresh || stage.stage == Kind::Finetune,
-                format!("{at}: `fresh` weights are for a `finetune` stage"),
-            );
-            if let Some(shrink) = &stage.shrink {
-                check(
-                    stage.criterion.as_deref() == Some("variational-mask"),
-                    format!("{at}: `shrink` has a threshold on log alpha, which only `variational-mask` has"),
-                );
-                check(
-                    shrink.from <= shrink.until && shrink.until <= stage.epochs,
-                    format!("{at}: `shrink` needs from <= until <= epochs"),
-                );
-            }
-        }
-        problems
-    }
 }
 
 #[cfg(test)]
@@ -383,6 +297,11 @@ mod tests {
         epochs = 4
         rate = [[0, 0.02], [1, 0.1], [4, 0.0]]
     "#;
+
+    /// What is said of a recipe that cannot be followed.
+    fn refused(text: &str) -> String {
+        Recipe::parse(text).unwrap_err().to_string()
+    }
 
     #[test]
     fn rates_are_straight_lines() {
@@ -425,7 +344,7 @@ mod tests {
 
     #[test]
     fn settings_belong_to_a_criterion() {
-        let problem = |text: &str| Recipe::parse(&format!("{GOOD}{text}")).unwrap_err();
+        let problem = |text: &str| refused(&format!("{GOOD}{text}"));
         let error = problem("settings = { rho = 1 }\nfresh = true");
         assert!(
             error.contains("stage 1 (dense): `settings` are those of a `criterion`"),
@@ -444,7 +363,7 @@ mod tests {
         let text = GOOD
             .replace("epochs = 4", "criterion = \"magic\"")
             .replace("0.1]", "-0.1]");
-        let error = Recipe::parse(&text).unwrap_err();
+        let error = refused(&text);
         for part in [
             "needs `epochs`",
             "does not prune",
@@ -453,16 +372,15 @@ mod tests {
         ] {
             assert!(error.contains(part), "{error}");
         }
-        let error = Recipe::parse(&GOOD.replace(
+        let error = refused(&GOOD.replace(
             "\"dense\"",
             "\"qat\"\nqat = { steps_per_chip = 0, images = 0 }\nsize = 8",
-        ))
-        .unwrap_err();
+        ));
         for part in ["`steps_per_chip`", "needs `images`", "no `size`"] {
             assert!(error.contains(part), "{error}");
         }
         let bits = |settings: &str| GOOD.replace("\"dense\"", &format!("\"qat\"\nqat = {{ {settings} }}"));
-        let error = Recipe::parse(&bits("weights = 3, activations = 16")).unwrap_err();
+        let error = refused(&bits("weights = 3, activations = 16"));
         assert!(
             error.contains("`weights` must be 8 or 4, the bits of an exported network, not 3"),
             "{error}"
@@ -472,22 +390,67 @@ mod tests {
             "{error}"
         );
         let again = "[[stage]]\nstage = \"export\"\nqat = { weights = 8, activations = 4 }";
-        let error = Recipe::parse(&format!("{}{again}", bits("weights = 4, activations = 4"))).unwrap_err();
+        let error = refused(&format!("{}{again}", bits("weights = 4, activations = 4")));
         assert!(error.contains("stage 2 (export): `weights` is 4 since"), "{error}");
         assert!(!error.contains("`activations`"), "{error}");
-        assert!(
-            Recipe::parse(&bits("steps = \"guessed\""))
-                .unwrap_err()
-                .contains("`guessed`")
-        );
+        assert!(refused(&bits("steps = \"guessed\"")).contains("`guessed`"));
         let dense = &GOOD[GOOD.find("[[stage]]").unwrap()..];
-        let error = Recipe::parse(&format!("{}{dense}", GOOD.replace("\"dense\"", "\"qat\""))).unwrap_err();
+        let error = refused(&format!("{}{dense}", GOOD.replace("\"dense\"", "\"qat\"")));
         assert!(error.contains("only `qat` and `export` can follow"), "{error}");
         // Not even after an export.
         let qat = GOOD.replace("\"dense\"", "\"qat\"");
-        let error = Recipe::parse(&format!("{qat}[[stage]]\nstage = \"export\"\n{dense}")).unwrap_err();
+        let error = refused(&format!("{qat}[[stage]]\nstage = \"export\"\n{dense}"));
         assert!(error.contains("only `qat` and `export` can follow"), "{error}");
-        let error = Recipe::parse(&GOOD.replace("batch", "bach").replace("epochs", "epoch")).unwrap_err();
-        assert!(error.contains("epoch"), "{error}");
+    }
+
+    /// A problem of form hides neither the next one nor a contradiction.
+    #[test]
+    fn each_problem_is_told_at_its_place() {
+        let text = "dataset = 'y'\nnetwork = 5\nbatch = -3\nsead = 1\n[[stage]]\nstage = 'dense'\nepochs = '2'\nrate = [[0, 1, 2]]\n\
+                    [[stage]]\nstage = 'prune'\ncriterion = 'l1norm'\nbudget = { mcs = 0.5 }\n";
+        let error = refused(text);
+        let told: Vec<(&str, usize)> = error
+            .split("\n\n")
+            .filter_map(|problem| {
+                let (message, rest) = problem.split_once("\n")?;
+                let line = rest.split_once("recipe:")?.1.split(':').next()?;
+                Some((message.split_once(": ")?.1, line.parse().ok()?))
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("`network` must be a string", 2),
+                ("`batch` must be an integer from 0", 3),
+                ("unknown key `sead`", 4),
+                ("`epochs` must be an integer from 0", 7),
+                ("`rate` must be a list of points `[epoch, rate]`", 8),
+                ("unknown key `mcs`", 12),
+            ],
+            "{error}"
+        );
+        assert!(
+            error.contains("did you mean `seed`?") && error.contains("did you mean `macs`?"),
+            "{error}"
+        );
+
+        let text = text.replace("network = 5", "network = 'x'").replace("mcs", "macs");
+        let error = refused(&text);
+        assert!(
+            error.contains("no criterion `l1norm`") && error.contains("`batch`"),
+            "{error}"
+        );
+        // What could not be read is not missing.
+        assert!(
+            !error.contains("needs `epochs`") && !error.contains("needs `rate`"),
+            "{error}"
+        );
+
+        let error = refused(&text.replace("'prune'", "'prun'"));
+        assert!(
+            error.contains("did you mean `prune`?") && !error.contains("is missing"),
+            "{error}"
+        );
+        assert!(refused("network = ").contains("this is not TOML"));
     }
 }

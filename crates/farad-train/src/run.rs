@@ -6,7 +6,7 @@ mod start;
 
 pub(crate) use qat::{Quantised, Teacher};
 pub(crate) use start::preprocess;
-use start::{adopt, first, from_network, trained};
+use start::{adopt, differences, first, from_network, trained};
 
 use crate::batches::{Images, channel_statistics};
 use crate::checkpoint::{self, Kept, Position};
@@ -112,7 +112,7 @@ impl Run {
         model.check_data(&train)?;
         model.check_data(&test)?;
         let mut sizes = recipe.stages.iter().filter_map(|stage| stage.size);
-        sizes.try_for_each(|size| model.check_size(size))?;
+        sizes.try_for_each(|size| model.graph.check_size(size))?;
         if train.len() < recipe.batch {
             return Err(TrainError::Data {
                 name: train.name,
@@ -136,13 +136,13 @@ impl Run {
         let kept = if checkpoint.exists() {
             let mut kept = checkpoint::read(checkpoint, &mut model, &statistics)?;
             let begun = kept.position.stage + usize::from(kept.position.step > 0);
-            let before = serde_json::from_str::<Recipe>(&kept.position.recipe);
-            if !before.is_ok_and(|before| before.until(begun) == recipe.until(begun)) {
+            if let Some(differs) = differences(&kept.position.recipe, &recipe, begun) {
                 return Err(TrainError::File {
                     path: checkpoint.to_owned(),
-                    problem: "the checkpoint of another recipe, which differs in what has been done already: give \
-                              another folder, or remove it"
-                        .to_owned(),
+                    problem: format!(
+                        "the checkpoint of another recipe, which differs in what has been done already ({differs}): give \
+                         another folder, or remove it"
+                    ),
                 });
             }
             kept.position.recipe = text;
@@ -164,7 +164,7 @@ impl Run {
             statistics = own.clone();
         }
         let left = recipe.stages.iter().skip(kept.position.stage);
-        Budget::check_all(&model.graph, left.filter_map(|stage| stage.budget.as_ref()))?;
+        Budget::check_all(&model.graph, left.map(|stage| stage.budget.as_ref())).map_err(|(_, error)| error)?;
         Ok(Self {
             recipe,
             train,
@@ -371,9 +371,11 @@ impl Run {
         };
         if !loss.is_finite() {
             return Err(TrainError::Diverged {
-                stage: stage.stage.as_str().to_owned(),
+                stage: self.position.stage + 1,
+                kind: stage.stage.as_str(),
                 step,
                 loss,
+                kept: self.checkpoint.exists(),
             });
         }
         let parameters = trained(&self.model, self.quantised.as_ref());

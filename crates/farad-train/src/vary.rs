@@ -3,11 +3,16 @@
 //! `[vary]` lists values for keys of the recipe or of its stages; a run is made for every combination. What the runs do
 //! first and alike is done once: they share the stages before the first in which they differ.
 
+mod axis;
+mod check;
+
 use crate::TrainError;
-use crate::recipe::{Kind, Recipe};
+use crate::recipe::{Document, Kind, Problem, Recipe};
+use axis::axes;
+use check::Variations;
+use farad_hw::diagnostic::Diagnostics;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use toml::{Table, Value};
 
 /// The macro that the exported networks are compared on.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -76,184 +81,70 @@ pub fn name(settings: &[Setting]) -> String {
 }
 
 impl Plan {
-    /// Reads and checks a recipe's file.
+    /// Reads and checks a recipe's file, with the files that it names.
     ///
     /// # Errors
     /// If it cannot be read or followed: all problems at once.
     pub fn load(file: &Path) -> Result<Self, TrainError> {
-        let error = |problem: String| TrainError::Recipe {
-            file: file.display().to_string(),
-            problem,
-        };
-        let text = std::fs::read_to_string(file).map_err(|e| error(e.to_string()))?;
-        Self::parse(&text).map_err(error)
+        let text = std::fs::read_to_string(file).map_err(|e| TrainError::File {
+            path: file.to_owned(),
+            problem: format!("cannot read this recipe: {e}"),
+        })?;
+        let all = |recipe: &Recipe| [recipe.problems(), recipe.input_problems()].concat();
+        Self::read(&file.display().to_string(), &text, &all).map_err(TrainError::Recipe)
     }
 
-    /// Parses and checks the text of a recipe's file.
+    /// Parses and checks the text of a recipe's file, without the files that it names.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let base = Recipe::parse(text)?;
-        let table: Table = toml::from_str(text).map_err(|e| e.to_string())?;
-        let axes = axes(&base.vary)?;
-        let mut points = Vec::new();
-        let mut problems = Vec::new();
-        for choice in product(&axes) {
-            let settings: Vec<Setting> = choice.iter().map(|&(axis, i)| axis.setting(i)).collect();
-            let made = choice.iter().try_fold(table.clone(), |mut table, (axis, i)| {
-                axis.apply(&mut table, &axis.values[*i])?;
-                Ok(table)
-            });
-            match made.and_then(recipe) {
-                Ok(recipe) => points.push(Point {
-                    settings,
-                    recipe,
-                    shared: None,
-                }),
-                Err(problem) => problems.push(format!("{}: {problem}", name(&settings))),
-            }
-        }
-        // Every point has what is wrong with its value on one axis: once is enough.
-        problems.dedup_by(|a, b| a.split_once(": ").map(|p| p.1) == b.split_once(": ").map(|p| p.1));
-        if base.target.is_some() && !base.stages.iter().any(|s| s.stage == Kind::Export) {
-            problems.push("[target] is for what an `export` stage writes, and there is none".to_owned());
-        }
-        if base.target.as_ref().is_some_and(|t| t.chips == 0) {
-            problems.push("[target]: `chips` must be at least 1".to_owned());
-        }
-        if !problems.is_empty() {
-            return Err(problems.join("; "));
-        }
+    /// All that is wrong with it, each at its place.
+    pub fn parse(text: &str) -> Result<Self, Box<Diagnostics>> {
+        Self::read("recipe", text, &Recipe::problems)
+    }
+
+    /// `problems` are those of a recipe.
+    fn read(name: &str, text: &str, problems: &dyn Fn(&Recipe) -> Vec<Problem>) -> Result<Self, Box<Diagnostics>> {
+        let mut document = Document::new(name, text);
+        let Some(base) = document.recipe() else {
+            return document.finish(None);
+        };
+        let mut found = problems(&base);
+        found.extend(base.target.iter().flat_map(|target| target.problems(&base)));
+        let (axes, wrong) = axes(&base.vary);
+        let variations = Variations {
+            base: document.values(),
+            known: found.clone(),
+            problems,
+        };
+        let (mut points, impossible) = variations.points(&axes);
+        found.extend(wrong);
+        found.extend(impossible);
+        found.iter().for_each(|problem| document.tell(problem));
         let shared = share(&mut points);
-        Ok(Self {
+        document.finish(Some(Self {
             shared,
             points,
             target: base.target,
-        })
+        }))
     }
 }
 
-/// A key and the values that it takes.
-struct Axis {
-    path: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Axis {
-    fn key(&self) -> String {
-        self.path.join(".")
-    }
-
-    fn setting(&self, i: usize) -> Setting {
-        Setting {
-            key: self.key(),
-            value: label(&self.path[self.path.len() - 1], &self.values[i], i),
+impl Target {
+    fn problems(&self, recipe: &Recipe) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if !recipe.stages.iter().any(|s| s.stage == Kind::Export) {
+            let message = "[target] is for what an `export` stage writes, and there is none";
+            problems.push(Problem::new("T0108", &["target"], message));
         }
-    }
-
-    /// Puts `value` where the key stands: into the stages that have the key; into the stages of a kind, if the key begins
-    /// with one; else into the recipe.
-    fn apply(&self, recipe: &mut Table, value: &Value) -> Result<(), String> {
-        let (first, rest) = (&self.path[0], &self.path[1..]);
-        let mut stages: Vec<&mut Table> = match recipe.get_mut("stage") {
-            Some(Value::Array(stages)) => stages.iter_mut().filter_map(Value::as_table_mut).collect(),
-            _ => Vec::new(),
-        };
-        let has_key = stages.iter().any(|s| s.contains_key(first));
-        if has_key {
-            let with_key = stages.into_iter().filter(|s| s.contains_key(first));
-            return with_key.into_iter().try_for_each(|s| set(s, &self.path, value));
+        if self.chips == 0 {
+            problems.push(Problem::new(
+                "T0108",
+                &["target", "chips"],
+                "`chips` must be at least 1",
+            ));
         }
-        let of_kind = |s: &Table| s.get("stage").and_then(Value::as_str) == Some(first);
-        if !rest.is_empty() && stages.iter().any(|s| of_kind(s)) {
-            stages.retain(|s| of_kind(s));
-            return stages.into_iter().try_for_each(|s| set(s, rest, value));
-        }
-        set(recipe, &self.path, value)
+        problems
     }
-}
-
-/// Sets the key at `path`, with the tables before it.
-fn set(table: &mut Table, path: &[String], value: &Value) -> Result<(), String> {
-    match path {
-        [] => Ok(()),
-        [key] => {
-            match with_others(key, value) {
-                Some(several) => table.extend(several.clone()),
-                None => drop(table.insert(key.clone(), value.clone())),
-            }
-            Ok(())
-        }
-        [key, rest @ ..] => match table.entry(key.clone()).or_insert_with(|| Value::Table(Table::new())) {
-            Value::Table(inner) => set(inner, rest, value),
-            _ => Err(format!("`{key}` is no table, so that `{}` cannot vary", rest.join("."))),
-        },
-    }
-}
-
-/// The keys of a value that is set together with others: a table in which the axis' own key is one of several.
-fn with_others<'a>(key: &str, value: &'a Value) -> Option<&'a Table> {
-    value.as_table().filter(|table| table.contains_key(key))
-}
-
-/// A value as part of a file's name; lists and tables by their number, from 1.
-fn label(key: &str, value: &Value, i: usize) -> String {
-    let own = with_others(key, value).map_or(value, |table| &table[key]);
-    let text = match own {
-        Value::String(text) => text.clone(),
-        Value::Array(_) | Value::Table(_) => format!("{}", i + 1),
-        other => other.to_string(),
-    };
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
-    text.chars().map(|c| if plain(c) { c } else { '-' }).collect()
-}
-
-/// The axes of `[vary]`: its lists, however deep.
-fn axes(vary: &Table) -> Result<Vec<Axis>, String> {
-    let mut axes = Vec::new();
-    let mut open: Vec<(Vec<String>, &Table)> = vec![(Vec::new(), vary)];
-    while let Some((path, table)) = open.pop() {
-        for (key, value) in table {
-            let path: Vec<String> = path.iter().chain([key]).cloned().collect();
-            match value {
-                Value::Table(inner) => open.push((path, inner)),
-                Value::Array(values) if !values.is_empty() => axes.push(Axis {
-                    path,
-                    values: values.clone(),
-                }),
-                _ => return Err(format!("`vary.{}` must be a list of values", path.join("."))),
-            }
-        }
-    }
-    axes.sort_by_key(Axis::key);
-    for axis in &axes {
-        let mut labels: Vec<String> = (0..axis.values.len()).map(|i| axis.setting(i).value).collect();
-        labels.sort();
-        if let Some(pair) = labels.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!("`vary.{}` has `{}` twice", axis.key(), pair[0]));
-        }
-    }
-    Ok(axes)
-}
-
-/// All combinations, the last axis fastest; one of nothing without axes.
-fn product(axes: &[Axis]) -> Vec<Vec<(&Axis, usize)>> {
-    axes.iter().fold(vec![Vec::new()], |choices, axis| {
-        let longer = |choice: &Vec<_>| -> Vec<Vec<(&Axis, usize)>> {
-            let each = (0..axis.values.len()).map(|i| [choice.clone(), vec![(axis, i)]].concat());
-            each.collect()
-        };
-        choices.iter().flat_map(longer).collect()
-    })
-}
-
-/// The recipe of a point.
-fn recipe(mut table: Table) -> Result<Recipe, String> {
-    table.remove("vary");
-    table.remove("target");
-    let recipe: Recipe = table.try_into().map_err(|e: toml::de::Error| e.message().to_owned())?;
-    recipe.checked()
 }
 
 /// Finds what points have in common at their beginning, and points them to it.
@@ -369,6 +260,22 @@ mod tests {
         assert_eq!(with.budget.as_ref().unwrap().params, Some(0.5));
     }
 
+    /// A value may be wrong with the recipe's own values, and right with those that it comes with.
+    #[test]
+    fn values_are_judged_together() {
+        let right = plan("criterion = [\"sfp\", \"fpgm\"]\nprune.settings.rate = [0.1, 0.2]");
+        assert_eq!(right.points.len(), 4);
+        let vary = "[vary]\ncriterion = [\"sfp\", \"taylor\"]\nprune.settings.rate = [0.1, 2.0]";
+        let error = Plan::parse(&format!("{RECIPE}\n{vary}")).unwrap_err().to_string();
+        for part in [
+            "criterion=sfp,prune.settings.rate=2.0: stage 2 (prune): criterion `sfp`: setting `rate`",
+            "criterion=taylor,prune.settings.rate=0.1: stage 2 (prune): criterion `taylor`: it has no settings",
+            "3 problems",
+        ] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+
     #[test]
     fn what_is_alike_is_done_once_for_each_seed() {
         let plan = plan("seed = [1, 2]\ncriterion = [\"l1-norm\", \"fpgm\", \"taylor\"]");
@@ -394,18 +301,31 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../networks/recipes");
         for entry in std::fs::read_dir(folder).unwrap() {
             let file = entry.unwrap().path();
-            let plan = Plan::load(&file).unwrap();
+            let plan = Plan::parse(&std::fs::read_to_string(&file).unwrap()).unwrap();
+            // A start is a file seen from the repository.
+            let whole = plan.points.iter().filter(|p| p.recipe.from.is_none());
+            for point in whole {
+                assert_eq!(point.recipe.input_problems(), [], "{}", file.display());
+            }
             if file.file_stem().unwrap() == "criteria-resnet20" {
-                let compared = plan
-                    .points
-                    .iter()
-                    .map(|p| p.recipe.stages[1].criterion.as_deref().unwrap());
-                let mut compared: Vec<&str> = compared.collect();
+                let stages = plan.points.iter().flat_map(|p| &p.recipe.stages);
+                let mut compared: Vec<&str> = stages.filter_map(|s| s.criterion.as_deref()).collect();
                 let mut all: Vec<&str> = crate::prune::CRITERIA.iter().map(|c| c.name).collect();
                 compared.sort_unstable();
                 all.sort_unstable();
                 assert_eq!(compared, all);
-                assert_eq!(plan.shared.len(), 1);
+            }
+        }
+    }
+
+    /// Whatever the text, there is a plan or something to say.
+    #[test]
+    fn every_beginning_of_a_recipe_is_read_or_refused() {
+        let text = format!("# µ\n{RECIPE}[vary]\nseed = [1, 2]\ncriterion = [\"fpgm\", {{ criterion = \"ü\" }}]\n");
+        for end in (0..=text.len()).filter(|&end| text.is_char_boundary(end)) {
+            match Plan::parse(&text[..end]) {
+                Ok(plan) => assert!(!plan.points.is_empty()),
+                Err(error) => assert!(error.to_string().contains(" problem"), "{}", &text[..end]),
             }
         }
     }
@@ -420,17 +340,21 @@ mod tests {
             ("criterion = \"l1-norm\"", "`vary.criterion` must be a list"),
             ("seed = []", "`vary.seed` must be a list"),
             ("seed = [1, 2, 1]", "`vary.seed` has `1` twice"),
-            ("sede = [1]", "sede=1: unknown field `sede`"),
+            ("sede = [1]", "sede=1: unknown key `sede` (did you mean `seed`?)"),
             ("seed.more = [1]", "seed"),
             (
                 "budget.macs = [0.5, 2.0]",
                 "budget.macs=2.0: stage 2 (prune): `macs` of a budget",
             ),
         ] {
-            let error = Plan::parse(&format!("{RECIPE}\n[vary]\n{vary}")).unwrap_err();
+            let error = Plan::parse(&format!("{RECIPE}\n[vary]\n{vary}"))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{vary}: {error}");
         }
-        let error = Plan::parse(&format!("{RECIPE}\n[target]\nmacro = \"ideal\"\nchips = 0")).unwrap_err();
+        let error = Plan::parse(&format!("{RECIPE}\n[target]\nmacro = \"ideal\"\nchips = 0"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("`export` stage") && error.contains("`chips`"), "{error}");
     }
 }

@@ -91,7 +91,7 @@ pub(crate) enum Command {
     Profile(ProfileArgs),
     /// Compare Farad with published numbers.
     Check(CheckArgs),
-    /// Explain an error code of a macro or an experiment, such as E0103.
+    /// Explain an error code of a macro, an experiment or a recipe, such as E0103.
     Explain(ExplainArgs),
     /// Write a completion script for a shell.
     Completions(CompletionsArgs),
@@ -116,6 +116,23 @@ pub(crate) struct NetworkArg {
     pub(crate) network: String,
 }
 
+/// The images.
+#[derive(Debug, Args)]
+pub(crate) struct DatasetArg {
+    /// Images: a name of `farad list dataset` or a folder, with `:train` or `:test` [default: what the network was
+    /// made for, if it says so].
+    #[arg(long, value_name = "NAME|DIR[:SPLIT]")]
+    pub(crate) data: Option<String>,
+}
+
+/// How many cores.
+#[derive(Debug, Args)]
+pub(crate) struct ThreadsArg {
+    /// Threads, 0 for all cores.
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    pub(crate) threads: u16,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -137,10 +154,8 @@ pub(crate) struct RunArgs {
     /// first 32 images].
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<String>,
-    /// Images: a name of `farad list dataset` or a folder, with `:train` or `:test` [default: what the network was
-    /// made for, if it says so].
-    #[arg(long, value_name = "NAME|DIR[:SPLIT]")]
-    pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DatasetArg,
     /// Only the first N images [default: all].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) images: Option<u32>,
@@ -153,9 +168,8 @@ pub(crate) struct RunArgs {
     /// How to compute; both give the same numbers.
     #[arg(long, value_enum, default_value_t = Engine::Fast)]
     pub(crate) engine: Engine,
-    /// Threads, 0 for all cores.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
-    pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
     /// Tell the macro's effects apart (quantisation, clipping, mismatch, each noise ...): SQNR of each layer and top-1 with
     /// each alone and with all but each. Takes two more runs for each.
     #[arg(long)]
@@ -254,9 +268,8 @@ pub(crate) struct CharacterizeArgs {
     /// Least share of the chips that must keep all limits, in percent.
     #[arg(long = "yield", value_name = "PERCENT", default_value_t = 100.0, requires = "limit", value_parser = percentage)]
     pub(crate) least_yield: f64,
-    /// Threads, 0 for all cores.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
-    pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
     /// Write characterize.json, characterize.html and the plots into this directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use farad_hw::diagnostic::Diagnostics;
 use farad_sweep::{InputError, StoreError};
+use farad_train::TrainError;
 use std::fmt::Display;
 
 /// How a command ended; the exit codes are in `main`.
@@ -22,7 +23,7 @@ pub(crate) enum Status {
 pub(crate) enum Failure {
     /// The command line or a file is wrong.
     Input(anyhow::Error),
-    /// The text of a macro or an experiment is wrong.
+    /// The text of a macro, a recipe or an experiment is wrong.
     Text(Box<Diagnostics>),
     /// Anything else: a full disk, a reader that has gone.
     Other(anyhow::Error),
@@ -83,6 +84,16 @@ impl From<InputError> for Failure {
     fn from(error: InputError) -> Self {
         match error {
             InputError::Text(diagnostics) => Self::Text(diagnostics),
+            error => Self::Input(error.into()),
+        }
+    }
+}
+
+/// Of a recipe, before anything is trained.
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Recipe(diagnostics) => Self::Text(diagnostics),
             error => Self::Input(error.into()),
         }
     }

@@ -4,8 +4,7 @@
 //! comments, but for `# chip: N`, `# columns: N` and `# adcs: N`.
 
 use super::{Amount, Measured, Profile};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
-use crate::schema::{nearest, suggestion};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, did_you_mean};
 use crate::spec::MacroSpec;
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
@@ -188,7 +187,7 @@ impl Reader<'_> {
                 None => {
                     let mut known = FIELDS.map(|(name, _)| name).to_vec();
                     known.push("inl_lsb[CODE]");
-                    let help = suggestion(nearest(cell, known.iter().copied()), &known);
+                    let help = did_you_mean(cell, &known);
                     let label = (place, "no field of this name".to_owned());
                     let message = format!("`{}` is not a field of a profile", cell.escape_debug());
                     self.tell("E0301", message, vec![label], &help);

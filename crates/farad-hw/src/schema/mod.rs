@@ -14,7 +14,6 @@ mod rules;
 mod tables;
 
 pub use codes::explain;
-pub(crate) use reader::{nearest, suggestion};
 
 use crate::diagnostic::{Diagnostics, Source};
 use crate::spec::MacroSpec;

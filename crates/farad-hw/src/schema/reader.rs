@@ -1,7 +1,7 @@
 //! Typed reading of a two-level TOML document that goes on after a problem and collects them all.
 
 use super::document::{Document, Entry, Value};
-use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, Source, nearest, suggestion};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
@@ -324,20 +324,4 @@ impl Reader {
             help: Some(suggestion(near.as_deref(), &here)),
         }
     }
-}
-
-/// What to do about a name that does not exist.
-pub(crate) fn suggestion(near: Option<&str>, all: &[&str]) -> String {
-    match near {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("there are: {}", all.join(", ")),
-    }
-}
-
-/// The most similar name, if any is similar enough to be a slip.
-pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let scored = names
-        .map(|name| (strsim::jaro_winkler(typed, name), name))
-        .filter(|(score, _)| *score > 0.8);
-    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }

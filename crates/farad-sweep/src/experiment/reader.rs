@@ -2,7 +2,7 @@
 
 use super::Given;
 use crate::value::{Parameter, Value};
-use farad_hw::diagnostic::{Diagnostic, Place};
+use farad_hw::diagnostic::{Diagnostic, Place, did_you_mean};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -76,14 +76,7 @@ impl Reader {
     /// An unknown name, with the most similar one there is.
     pub(super) fn unknown<'a>(&mut self, name: &str, what: &str, at: &Place, known: impl Iterator<Item = &'a str>) {
         let known: Vec<&str> = known.collect();
-        let scored = known.iter().map(|k| (strsim::jaro_winkler(name, k), k));
-        let near = scored
-            .filter(|(score, _)| *score > 0.8)
-            .max_by(|a, b| a.0.total_cmp(&b.0));
-        let help = match near {
-            Some((_, near)) => format!("did you mean `{near}`?"),
-            None => format!("there are: {}", known.join(", ")),
-        };
+        let help = did_you_mean(name, &known);
         self.problem(Problem {
             code: "S0101",
             message: format!("unknown {what} `{}`", name.escape_debug()),

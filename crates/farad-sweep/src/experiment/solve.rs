@@ -3,7 +3,7 @@
 use super::Axis;
 use super::reader::{Entry, Reader};
 use farad_hw::diagnostic::Place;
-use farad_report::metric::{METRICS, Metric, metric_named};
+use farad_report::metric::{Metric, metric_named};
 use toml::de::DeValue;
 
 /// A border to find: how far an axis can go until a limit breaks.
@@ -80,18 +80,25 @@ impl Reader {
         };
         let name = name.trim();
         let Some(metric) = metric_named(name) else {
-            self.unknown(name, "metric", &entry.at, METRICS.iter().map(|m| m.name));
+            self.unknown(name, "metric of a limit", &entry.at, LIMITED.into_iter());
             return None;
         };
-        let (low, high) = bounds(metric);
-        match limit.trim().parse::<f64>() {
-            Ok(limit) if LIMITED.contains(&name) && low < limit && limit < high => Some((metric, at_most, limit)),
-            _ => {
-                let message = format!("`{}` is not a limit that images can decide", text.escape_debug());
-                self.refuse("S0112", message, &entry.at, LIMITS);
-                None
-            }
+        if !LIMITED.contains(&name) {
+            let message =
+                format!("`{name}` cannot be limited: a [solve] counts images, and `{name}` is no mean over them");
+            let [one, other] = LIMITED;
+            self.refuse("S0112", message, &entry.at, &format!("expected `{one}` or `{other}`"));
+            return None;
         }
+        let (low, high) = bounds(metric);
+        let number = limit.trim().parse::<f64>().ok();
+        let found = number.filter(|limit| low < *limit && *limit < high);
+        if found.is_none() {
+            let message = format!("`{}` is not a limit that images can decide", text.escape_debug());
+            let label = format!("expected a number above {low} and below {high}");
+            self.refuse("S0112", message, &entry.at, &label);
+        }
+        found.map(|limit| (metric, at_most, limit))
     }
 
     fn confidence(&mut self, entry: &Entry<'_>) -> Option<f64> {
@@ -112,8 +119,6 @@ impl Reader {
         found
     }
 }
-
-const LIMITS: &str = "expected `top1` with 0 to 1, or `top1_lost` with -1 to 1";
 
 /// Between what values single images have this metric.
 pub(crate) fn bounds(metric: &Metric) -> (f64, f64) {

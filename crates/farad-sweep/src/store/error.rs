@@ -37,13 +37,21 @@ pub enum StoreError {
     },
     /// The file's pages are damaged.
     #[error(
-        "the store `{}` is damaged ({source}); `farad sweep merge NEW-DIR OLD-DIR` takes the readable points into a new store", path.display()
+        "the store `{}` is damaged ({problem}); `farad sweep merge NEW-DIR OLD-DIR` takes the readable points into a new store", path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What was found.
-        source: rusqlite::Error,
+        problem: String,
+    },
+    /// Not even the beginning of its table can be read.
+    #[error("nothing can be read of the store `{}`: {problem}", path.display())]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
     },
     /// The medium is full.
     #[error("no space left for the store `{}`; what was done before is kept, and the same command goes on from there", path.display())]
@@ -58,12 +66,12 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Anything else that SQLite says.
-    #[error("the store `{}`: {source}", path.display())]
+    #[error("the store `{}`: {error}", path.display())]
     Sqlite {
         /// The file.
         path: PathBuf,
         /// What it says.
-        source: rusqlite::Error,
+        error: rusqlite::Error,
     },
     /// A worker's lock file cannot be made.
     #[error("cannot lock `{}`: {source}", path.display())]
@@ -84,11 +92,16 @@ pub enum StoreError {
 /// Puts an error of SQLite on the file at `path` into words.
 pub(super) fn at(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError {
     let path = path.to_owned();
-    move |source| match source.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged { path, source },
+    move |error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged {
+            path,
+            problem: error.to_string(),
+        },
         Some(ErrorCode::NotADatabase) => StoreError::Foreign { path },
         Some(ErrorCode::DiskFull) => StoreError::Full { path },
         Some(ErrorCode::ReadOnly) => StoreError::ReadOnly { path },
-        _ => StoreError::Sqlite { path, source },
+        // A medium that is read-only has no place for the log beside the file.
+        Some(ErrorCode::CannotOpen) if path.is_file() => StoreError::ReadOnly { path },
+        _ => StoreError::Sqlite { path, error },
     }
 }

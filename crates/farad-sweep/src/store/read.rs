@@ -116,7 +116,12 @@ impl Store {
     /// [`StoreError`] if not even the table's beginning can be read, and what `take` returns.
     pub fn salvage<E: From<StoreError>>(&self, mut take: impl FnMut(Row) -> Result<(), E>) -> Result<Salvage, E> {
         let mut salvage = Salvage::default();
-        let (mut id, last) = (0, self.last_id()?);
+        let last = self.last_id().map_err(|error| match error {
+            // To salvage is what its message says to do.
+            StoreError::Damaged { path, problem } => StoreError::Lost { path, problem },
+            error => error,
+        })?;
+        let mut id = 0;
         while let Some(next) = self.next_id(id, last) {
             id = next;
             match self.row(id) {
@@ -177,7 +182,7 @@ impl Store {
     fn unreadable(&self) -> StoreError {
         StoreError::Damaged {
             path: self.path.clone(),
-            source: rusqlite::Error::InvalidQuery,
+            problem: "a report in it cannot be unpacked".to_owned(),
         }
     }
 }

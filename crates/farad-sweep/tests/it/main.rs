@@ -19,3 +19,10 @@ fn plan_in(text: &str, folder: &Path, selection: &Selection) -> Result<Plan, Str
     let experiment = Experiment::parse("e.toml", text, folder).map_err(|d| d.render(false))?;
     Plan::new(experiment, selection).map_err(|d| d.render(false))
 }
+
+/// Asserts that the text is refused with all these words.
+#[track_caller]
+fn refuses(text: &str, parts: &[&str]) {
+    let error = plan(text).unwrap_err();
+    assert!(parts.iter().all(|part| error.contains(part)), "{text}:\n{error}");
+}

@@ -1,6 +1,6 @@
 //! Requirements: what a search finds, what it leaves in the store, and that it goes on.
 
-use crate::plan;
+use crate::{plan, refuses};
 use farad_sweep::{Plan, RunOptions, Solution, Store, solutions_csv};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -110,9 +110,13 @@ fn wrong_requirements() {
         (
             "largest.seed = [1]\nkeep = 'energy_j <= 1'\n",
             "S0112",
-            "that images can decide",
+            "`energy_j` cannot be limited: a [solve] counts images",
         ),
-        ("largest.seed = [1]\nkeep = 'top1 >= 90'\n", "S0112", "0 to 1"),
+        (
+            "largest.seed = [1]\nkeep = 'top1 >= 90'\n",
+            "S0112",
+            "expected a number above 0 and below 1",
+        ),
         ("largest.seed = [1]\nkeep = 'top2 >= 0.9'\n", "S0101", "did you mean"),
         (
             "largest.seed = [1]\nkeep = 'top1 >= 0.9'\nconfidence = 95\n",
@@ -130,8 +134,7 @@ fn wrong_requirements() {
             "adc.bits = 99",
         ),
     ] {
-        let error = plan(&format!("[base]\nimages = 5\n[solve]\n{text}")).unwrap_err();
-        assert!(error.contains(code) && error.contains(part), "{text}:\n{error}");
+        refuses(&format!("[base]\nimages = 5\n[solve]\n{text}"), &[code, part]);
     }
     let twice = "[axes]\nseed = [1]\n[solve]\nlargest.seed = [1, 2]\nkeep = 'top1 >= 0.9'\n";
     assert!(plan(twice).unwrap_err().contains("varied twice"));

@@ -199,6 +199,15 @@ fn a_damaged_store_gives_what_is_readable() {
     assert_eq!(salvage.rows, rows.len() as u64);
     assert!(salvage.rows > 32 && salvage.rows < 64, "{salvage:?}");
     assert!(rows.iter().all(|row| row.report == report));
+    drop(store);
+
+    // Nothing is left of a store whose every page is damaged but the first.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..].fill(0xA5);
+    std::fs::write(&path, bytes).unwrap();
+    let store = Store::open_to_read(folder.path()).unwrap();
+    let error = store.salvage(|_| Ok::<_, StoreError>(())).unwrap_err();
+    assert!(matches!(error, StoreError::Lost { .. }), "{error}");
 }
 
 /// A shard that was torn goes on, and its results are those of the store.

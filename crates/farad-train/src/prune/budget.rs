@@ -92,19 +92,23 @@ impl Budget {
     /// does not go on: before anything is trained.
     ///
     /// # Errors
-    /// The first such budget.
-    pub(crate) fn check_all<'a>(graph: &Graph, budgets: impl Iterator<Item = &'a Self>) -> Result<(), TrainError> {
+    /// The first such budget, by its number.
+    pub(crate) fn check_all<'a>(
+        graph: &Graph,
+        budgets: impl Iterator<Item = Option<&'a Self>>,
+    ) -> Result<(), (usize, TrainError)> {
         let mut widths = graph.widths();
-        for budget in budgets {
+        let budgets = budgets.enumerate().filter_map(|(i, budget)| Some((i, budget?)));
+        for (i, budget) in budgets {
             for (width, group) in widths.iter_mut().zip(&graph.groups) {
                 if group.prunable {
                     *width = (*width).min(budget.least());
                 }
             }
-            let meter = Meter::new(graph, budget)?;
+            let meter = Meter::new(graph, budget).map_err(|error| (i, error))?;
             let costs = meter.total(&widths);
             if !meter.holds(&costs) {
-                return Err(meter.unmet(&costs));
+                return Err((i, meter.unmet(&costs)));
             }
         }
         Ok(())
@@ -321,9 +325,7 @@ mod tests {
         }
         let graph = Graph::new(&Architecture::load("lenet-5").unwrap()).unwrap();
         let budget: Budget = toml::from_str("tiles = 0.5\nmacro = \"none\"").unwrap();
-        let error = Budget::check_all(&graph, [&budget].into_iter())
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("macro none"), "{error}");
+        let (stage, error) = Budget::check_all(&graph, [None, Some(&budget)].into_iter()).unwrap_err();
+        assert!(stage == 1 && error.to_string().contains("macro none"), "{error}");
     }
 }

@@ -44,12 +44,26 @@ pub enum Forward<'a> {
 /// # Errors
 /// If there is none, or something is wrong with it.
 pub fn target_macro(name: &str, set: &[(String, String)]) -> Result<MacroSpec, TrainError> {
-    if let Some(model) = farad_hw::models::find(name) {
-        return model.spec(set).map_err(|e| macro_error(name, e));
-    }
-    let text = std::fs::read_to_string(name)
-        .map_err(|e| macro_error(name, format!("no bundled macro has this name, and as a file: {e}")))?;
-    farad_hw::schema::parse(name, &text, set).map_err(|e| macro_error(name, e))
+    let spec = match farad_hw::models::find(name) {
+        Some(model) => model.spec(set),
+        None => {
+            let text = std::fs::read_to_string(name).map_err(|e| {
+                let known: Vec<&str> = farad_hw::models::list().iter().map(|m| m.name).collect();
+                macro_error(
+                    name,
+                    format!("cannot be read ({e}), and is none of {}", known.join(", ")),
+                )
+            })?;
+            farad_hw::schema::parse(name, &text, set)
+        }
+    };
+    spec.map_err(|diagnostics| {
+        let told = diagnostics.list.iter().map(|d| match &d.help {
+            Some(help) => format!("{} ({help})", d.message),
+            None => d.message.clone(),
+        });
+        macro_error(name, told.collect::<Vec<_>>().join("; "))
+    })
 }
 
 pub(crate) fn macro_error(name: &str, problem: impl ToString) -> TrainError {

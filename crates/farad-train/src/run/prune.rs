@@ -8,10 +8,12 @@ use crate::recipe::Stage;
 
 impl Run {
     pub(super) fn criterion(&self, stage: &Stage) -> Result<Option<Box<dyn Criterion>>, TrainError> {
-        stage.criterion(self.recipe.seed).map_err(|problem| TrainError::Recipe {
-            file: format!("stage {}", self.position.stage + 1),
-            problem,
-        })
+        stage
+            .criterion(self.recipe.seed)
+            .map_err(|problem| TrainError::Criterion {
+                stage: self.position.stage + 1,
+                problem,
+            })
     }
 
     /// What a pruning stage removes after `epoch` epochs.

@@ -4,10 +4,12 @@ use super::Quantised;
 use crate::checkpoint::{Kept, Position};
 use crate::optimizer::Average;
 use crate::qat::from_file;
+use crate::recipe::Recipe;
 use crate::{Model, TrainError};
 use candle_core::{Device, Tensor, Var};
 use farad_data::Dataset;
 use farad_net::Preprocess;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -61,4 +63,41 @@ pub(super) fn first(mut data: Dataset, images: usize) -> Dataset {
     data.pixels.truncate(images * data.height * data.width * data.channels);
     data.labels.truncate(images);
     data
+}
+
+/// The keys in which the recipe `before` differs from `now`, as far as the first `stages` stages depend on them; None if in
+/// none.
+pub(super) fn differences(before: &str, now: &Recipe, stages: usize) -> Option<String> {
+    let Ok(before) = serde_json::from_str::<Recipe>(before) else {
+        return Some("its recipe is of another version".to_owned());
+    };
+    let [before, now] = [before.until(stages), now.until(stages)];
+    let values = |recipe: &Recipe| serde_json::to_value(recipe).unwrap_or_default();
+    let mut keys = Vec::new();
+    compare("", &values(&before), &values(&now), &mut keys);
+    (before != now).then(|| keys.join(", "))
+}
+
+/// Adds the keys below `at` in which two values differ.
+fn compare(at: &str, a: &Value, b: &Value, keys: &mut Vec<String>) {
+    match (a, b) {
+        (Value::Object(one), Value::Object(other)) => {
+            let only_other = other.keys().filter(|key| !one.contains_key(*key));
+            for key in one.keys().chain(only_other) {
+                let below = match at {
+                    "" => key.clone(),
+                    at if at.ends_with(' ') => format!("{at}{key}"),
+                    at => format!("{at}.{key}"),
+                };
+                compare(&below, &a[key], &b[key], keys);
+            }
+        }
+        (Value::Array(one), Value::Array(other)) if at == "stage" && one.len() == other.len() => {
+            for (i, (a, b)) in one.iter().zip(other).enumerate() {
+                compare(&format!("stage {}: ", i + 1), a, b, keys);
+            }
+        }
+        _ if a != b => keys.push(format!("`{at}`")),
+        _ => {}
+    }
 }

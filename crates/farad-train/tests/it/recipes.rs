@@ -145,7 +145,7 @@ fn what_cannot_be_done_is_said() {
         ..recipe(folder.path(), &STAGES.replace("0.05", "900"))
     };
     let error = start(&fast, &checkpoint).follow(&|| false, &mut |_| {}).unwrap_err();
-    assert!(error.to_string().contains("stage `dense`"), "{error}");
+    assert!(error.to_string().contains("stage 1 (dense)"), "{error}");
 
     let refuse = |recipe: Recipe| Run::new(recipe, bars("train", 256), bars("test", 200), &checkpoint).unwrap_err();
 
@@ -156,7 +156,12 @@ fn what_cannot_be_done_is_said() {
     assert!(!start(&own, &checkpoint).follow(&stop, &mut |_| {}).unwrap());
     assert!(!start(&own, &checkpoint).rows().is_empty());
     let error = refuse(recipe(folder.path(), &STAGES.replace("0.05", "0.06")));
-    assert!(error.to_string().contains("another recipe"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("another recipe, which differs in what has been done already (`stage 1: rate`, `stage 2: rate`)"),
+        "{error}"
+    );
 
     // What no training can change is said before it.
     let elsewhere = folder.path().join("d");
@@ -177,6 +182,44 @@ fn what_cannot_be_done_is_said() {
     std::fs::write(&checkpoint, b"half a file").unwrap();
     let error = refuse(recipe(folder.path(), STAGES));
     assert!(error.to_string().contains("no checkpoint of Farad"), "{error}");
+}
+
+/// Neither to go on with nor to start from.
+#[test]
+fn a_checkpoint_of_another_network_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = recipe(folder.path(), DENSE);
+    let first = folder.path().join("first");
+    start(&dense, &first).follow(&|| false, &mut |_| {}).unwrap();
+    for (from, to, expected) in [
+        // Another number of groups, and another shape of one.
+        (
+            "{ conv = 12 }, { pool",
+            "{ conv = 12 }, { conv = 12 }, { pool",
+            "of the network",
+        ),
+        (
+            "{ conv = 12 }, { pool",
+            "{ conv = 12, kernel = 5 }, { pool",
+            "`conv1.weight`",
+        ),
+    ] {
+        let other = folder.path().join("other.toml");
+        std::fs::write(&other, NETWORK.replacen(from, to, 1)).unwrap();
+        let other = Recipe {
+            network: other.display().to_string(),
+            ..dense.clone()
+        };
+        let from = Recipe {
+            from: Some(first.display().to_string()),
+            ..other.clone()
+        };
+        for (recipe, checkpoint) in [(other, first.clone()), (from, folder.path().join("new"))] {
+            let error = Run::new(recipe, bars("train", 256), bars("test", 200), &checkpoint).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert!(error.to_string().contains("first: a checkpoint of "), "{error}");
+        }
+    }
 }
 
 #[test]
@@ -439,6 +482,7 @@ fn an_exported_network_trains_on() {
     assert!(network(&whole) != network(&same));
 
     let floats = Recipe::parse(&format!("network = \"x\"\ndataset = \"y\"\nfrom = \"n.onnx\"\n{DENSE}")).unwrap_err();
+    let floats = floats.to_string();
     assert!(floats.contains("only `qat` and `export`"), "{floats}");
     let absent = Recipe {
         from: Some("absent.onnx".to_owned()),

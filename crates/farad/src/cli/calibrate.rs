@@ -1,6 +1,6 @@
 //! The flags of `farad calibrate`.
 
-use super::{MacroArgs, NetworkArg, PreprocessArgs};
+use super::{DatasetArg, MacroArgs, NetworkArg, PreprocessArgs, ThreadsArg};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -22,10 +22,8 @@ pub(crate) struct CalibrateArgs {
     /// What was measured on a chip, as for `farad run`.
     #[arg(long, value_name = "FILE")]
     pub(crate) profile: Option<String>,
-    /// Images: a name of `farad list dataset` or a folder, with `:train` or `:test` [default: what the network was
-    /// made for, if it says so].
-    #[arg(long, value_name = "NAME|DIR[:SPLIT]")]
-    pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DatasetArg,
     /// The first N images.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) images: u32,
@@ -35,9 +33,8 @@ pub(crate) struct CalibrateArgs {
     /// Seed of the noise that the trims' measurement has.
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Threads, 0 for all cores.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
-    pub(crate) threads: u16,
+    #[command(flatten)]
+    pub(crate) threads: ThreadsArg,
     /// File.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &CalibrateArgs, terminal: &Terminal) -> Result<Status, F
     }
     let mut network = inputs::network(&args.network.network)?;
     set_preprocess(&mut network, inputs::preprocess(&args.preprocess))?;
-    let data = dataset(&network, args.data.as_deref(), inputs::here())?;
+    let data = dataset(&network, args.data.data.as_deref(), inputs::here())?;
     let images = check_images(&network, &data, Some(args.images))?;
     let workload = workload(&network, &data).map_err(Failure::from_input)?;
     let mapping = farad_map::map(&hw.spec, network.mac_layers()).map_err(Failure::from_input)?;
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &CalibrateArgs, terminal: &Terminal) -> Result<Status, F
         images,
         chips: args.chips,
         seed: args.seed,
-        threads: args.threads.into(),
+        threads: args.threads.threads.into(),
     };
     let calibration =
         farad_sim::calibrate(&workload, &hw.spec, &mapping, &config).map_err(|e| Failure::Other(e.into()))?;

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &CharacterizeArgs, terminal: &Terminal) -> Result<Status
     let config = CharacterizeConfig {
         chips: args.chips,
         seed: args.seed,
-        threads: args.threads.into(),
+        threads: args.threads.threads.into(),
     };
     let update = |done, total| {
         bar.set_length(total);

@@ -6,10 +6,12 @@ use crate::terminal::Terminal;
 
 pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Failure> {
     let code = args.code.to_uppercase();
-    let text = farad_hw::schema::explain(&code).or_else(|| farad_sweep::explain(&code));
+    let text = farad_hw::schema::explain(&code)
+        .or_else(|| farad_sweep::explain(&code))
+        .or_else(|| farad_train::explain(&code));
     let text = text.ok_or_else(|| {
         Failure::input(format!(
-            "no error code `{}`; codes look like E0103 and stand in the messages about a macro or an experiment",
+            "no error code `{}`; codes look like E0103 and stand in the messages about a macro, an experiment or a recipe",
             args.code
         ))
     })?;

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
             "--attribute takes the errors of chips apart, and the trims of this calibration were set against all of them together",
         ));
     }
-    let data = dataset(&network, args.data.as_deref(), inputs::here())?;
+    let data = dataset(&network, args.data.data.as_deref(), inputs::here())?;
     let images = check_images(&network, &data, args.images)?;
     let workload = workload(&network, &data).map_err(Failure::from_input)?;
     let job = Job::new(JobInputs {
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &RunArgs, terminal: &Terminal) -> Result<Status, Failure
         images,
         chips: args.chips,
         seed: args.seed,
-        threads: args.threads as usize,
+        threads: args.threads.threads as usize,
     };
     let progress = Progress::new(terminal, images);
     let mut report = job

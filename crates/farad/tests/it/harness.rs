@@ -78,12 +78,55 @@ impl Bench {
         error
     }
 
+    /// Runs `args` where nothing can be written in the directory `within`, with no more rights than a user has.
+    #[cfg(unix)]
+    pub(crate) fn run_read_only(&self, args: &[&str], within: &str) -> Output {
+        let folder = self.path(within);
+        let mut command = self.unprivileged(args);
+        set_mode(&folder, 0o555);
+        let output = command.output().unwrap();
+        set_mode(&folder, 0o755);
+        output
+    }
+
+    /// The program as a user that permissions hold for: not as root.
+    #[cfg(unix)]
+    fn unprivileged(&self, args: &[&str]) -> Command {
+        use std::os::unix::fs::MetadataExt;
+        use std::os::unix::process::CommandExt;
+        let mut command = self.command(args);
+        if fs::metadata(self.path(".")).unwrap().uid() == 0 {
+            const NOBODY: u32 = 65534;
+            // Root's own folders are closed to others, so that the program must come along.
+            let program = self.path("farad");
+            fs::copy(env!("CARGO_BIN_EXE_farad"), &program).unwrap();
+            set_mode(&self.path(""), 0o755);
+            command = Command::new(program);
+            command
+                .args(args)
+                .current_dir(self.dir.path())
+                .env_clear()
+                .env("XDG_CACHE_HOME", self.path("no-cache"))
+                .stdin(Stdio::null())
+                .uid(NOBODY)
+                .gid(NOBODY);
+        }
+        command
+    }
+
     /// As [`refuses`](Self::refuses), with an error of exactly one line.
     #[track_caller]
     pub(crate) fn refuses_in_one_line(&self, args: &[&str], expected: &str) {
         let error = self.refuses(args, expected);
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+/// Sets the permissions of a file or folder.
+#[cfg(unix)]
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -1,5 +1,7 @@
 //! `farad sweep`: what is printed, what is kept, and what a kill costs.
 
+#[cfg(unix)]
+use crate::harness::set_mode;
 use crate::harness::{Bench, text};
 use std::fs;
 use std::process::{Command, Stdio};
@@ -127,6 +129,63 @@ fn what_is_no_store_is_refused() {
     }
 }
 
+/// What is there can be taken out of a store that cannot be written, and running says why it does not go on.
+#[cfg(unix)]
+#[test]
+fn a_read_only_store_gives_its_results() {
+    let bench = Bench::new();
+    bench.write("e.toml", EXPERIMENT);
+    bench.stdout(&["sweep", "e.toml", "--out", "out", "--filter", "chips == 1"]);
+    bench.write("free/results.csv", "");
+    set_mode(&bench.path("free/results.csv"), 0o666);
+    let run = bench.run_read_only(&["sweep", "e.toml", "--out", "out"], "out");
+    let error = text(&run.stderr);
+    assert_eq!(run.status.code(), Some(1), "{error}");
+    assert_eq!(
+        error,
+        "error: the store `out/sweep.sqlite` cannot be written: it or its folder is read-only\n"
+    );
+    let export = ["sweep", "export", "e.toml", "--out", "out", "--csv", "free/results.csv"];
+    let output = bench.run_read_only(&export, "out");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let csv = |file: &str| fs::read_to_string(bench.path(file)).unwrap();
+    assert_eq!(csv("free/results.csv"), csv("out/results.csv"));
+    assert_eq!(csv("out/results.csv").lines().count(), 3);
+}
+
+/// A damaged store is not written, and its whole rows go into a new one.
+#[test]
+fn a_damaged_store_gives_its_good_rows() {
+    let bench = Bench::new();
+    bench.write("e.toml", "[base]\nimages = 1\n[axes]\nseed = { from = 1, to = 40 }\n");
+    bench.stdout(&["sweep", "e.toml", "--out", "out"]);
+    let mut bytes = fs::read(bench.path("out/sweep.sqlite")).unwrap();
+    let middle = bytes.len() / 2 / 4096 * 4096;
+    bytes[middle..middle + 4096].fill(0xA5);
+    bench.write("out/sweep.sqlite", &bytes);
+    for command in [
+        &["sweep", "e.toml", "--out", "out"][..],
+        &["sweep", "export", "e.toml", "--out", "out", "--csv", "r.csv"],
+    ] {
+        let output = bench.run(command);
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(
+            error.contains("is damaged") && error.contains("farad sweep merge"),
+            "{error}"
+        );
+    }
+    let merged = text(&bench.run(&["sweep", "merge", "new", "out"]).stderr);
+    assert!(merged.contains("could not be read"), "{merged}");
+    bench.stdout(&["sweep", "export", "e.toml", "--out", "new", "--csv", "r.csv"]);
+    let rows = fs::read_to_string(bench.path("r.csv")).unwrap().lines().count() - 1;
+    assert!((20..40).contains(&rows), "{rows}");
+    // What is lost is run again.
+    bench.stdout(&["sweep", "e.toml", "--out", "new"]);
+    let whole = fs::read_to_string(bench.path("new/results.csv")).unwrap();
+    assert_eq!(whole.lines().count(), 41);
+}
+
 #[test]
 fn a_requirement_ends_in_a_specification() {
     let bench = Bench::new();
@@ -198,31 +257,78 @@ fn a_killed_sweep_loses_and_doubles_nothing() {
 #[cfg(unix)]
 #[test]
 fn the_first_interrupt_finishes_the_running_points() {
-    use std::io::{BufRead, BufReader, Read};
     let bench = Bench::new();
     bench.write(
         "e.toml",
         "[base]\nimages = 1\n[axes]\nseed = { from = 1, to = 100000 }\n",
     );
-    let mut child = bench
-        .command(&["-v", "sweep", "e.toml", "--out", "out"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut notes = BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("point ") {
-        line.clear();
-        assert!(notes.read_line(&mut line).unwrap() > 0, "ended early");
-    }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let mut rest = String::new();
-    notes.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest}");
+    let mut sweep = Interrupted::new(&bench, &["-v", "sweep", "e.toml", "--out", "out"]);
+    sweep.read_until("point ");
+    sweep.interrupt();
+    let (code, rest) = sweep.end();
+    assert_eq!(code, Some(1), "{rest}");
     assert!(rest.contains("stopping after the running points"), "{rest}");
     assert!(rest.contains("the same command goes on from here"), "{rest}");
+}
+
+/// A point of more chips than anyone would wait for is given up, and is simply to run again.
+#[cfg(unix)]
+#[test]
+fn the_second_interrupt_stops_at_once() {
+    let bench = Bench::new();
+    bench.write("e.toml", "[base]\nimages = 100\n[axes]\nchips = [1000000]\n");
+    let mut sweep = Interrupted::new(&bench, &["sweep", "e.toml", "--out", "out"]);
+    sweep.read_until("1 points, 1 to run");
+    sweep.interrupt();
+    sweep.read_until("stopping after the running points; once more aborts");
+    sweep.interrupt();
+    let (code, rest) = sweep.end();
+    assert_eq!((code, rest.as_str()), (Some(130), ""));
+    let planned = bench.stdout(&["sweep", "e.toml", "--dry-run", "--out", "out"]);
+    assert!(planned.contains("to run"), "{planned}");
+}
+
+/// A process whose notes are read while it runs.
+#[cfg(unix)]
+struct Interrupted {
+    child: std::process::Child,
+    notes: std::io::BufReader<std::process::ChildStderr>,
+}
+
+#[cfg(unix)]
+impl Interrupted {
+    fn new(bench: &Bench, args: &[&str]) -> Self {
+        let mut child = bench
+            .command(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let notes = std::io::BufReader::new(child.stderr.take().unwrap());
+        Self { child, notes }
+    }
+
+    /// Reads notes up to a line that begins with `start`.
+    fn read_until(&mut self, start: &str) {
+        let mut line = String::new();
+        while !line.starts_with(start) {
+            line.clear();
+            let bytes = std::io::BufRead::read_line(&mut self.notes, &mut line).unwrap();
+            assert!(bytes > 0, "ended before `{start}`");
+        }
+    }
+
+    fn interrupt(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+
+    /// The exit code, and the notes that are left.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut self.notes, &mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
 }
 
 /// What a cluster does, without one: chunks as exported, shards, one torn, merged; the same results as at home.

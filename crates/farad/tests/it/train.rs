@@ -1,6 +1,6 @@
 //! `farad train`, undisturbed and killed.
 
-use crate::harness::{Bench, text};
+use crate::harness::{Bench, npy, text};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -31,20 +31,6 @@ epochs = 3
 rate = [[0, 0.05], [3, 0.0]]
 "#;
 
-/// A version 1.0 npy file of bytes.
-fn npy(shape: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}");
-    while (header.len() + 11) % 64 != 0 {
-        header.push(' ');
-    }
-    header.push('\n');
-    let mut file = b"\x93NUMPY\x01\x00".to_vec();
-    file.extend((header.len() as u16).to_le_bytes());
-    file.extend(header.as_bytes());
-    file.extend(bytes);
-    file
-}
-
 fn prepare(bench: &Bench) {
     bench.write("tiny.toml", NETWORK);
     bench.write("recipe.toml", RECIPE);
@@ -53,8 +39,8 @@ fn prepare(bench: &Bench) {
         let pixels: Vec<u8> = (0..160 * 64u32)
             .map(|i| (i.wrapping_mul(2_654_435_761) >> 26) as u8 + 120 * labels[i as usize / 64])
             .collect();
-        bench.write(&format!("data/{split}_images.npy"), npy("(160, 8, 8, 1)", &pixels));
-        bench.write(&format!("data/{split}_labels.npy"), npy("(160,)", &labels));
+        bench.write(&format!("data/{split}_images.npy"), npy("160, 8, 8, 1", &pixels));
+        bench.write(&format!("data/{split}_labels.npy"), npy("160,", &labels));
     }
 }
 
@@ -111,9 +97,7 @@ fn wrong_recipes_are_told_in_one_message() {
     prepare(&bench);
     let refused = |recipe: &str| {
         bench.write("recipe.toml", recipe);
-        let output = bench.run(&["train", "recipe.toml"]);
-        assert_eq!(output.status.code(), Some(2));
-        text(&output.stderr)
+        bench.refuses(&["train", "recipe.toml"], "")
     };
     let error = refused(
         &RECIPE
@@ -132,6 +116,100 @@ fn wrong_recipes_are_told_in_one_message() {
     assert!(error.contains("budget cannot be met"), "{error}");
     let error = refused(&RECIPE.replace("tiny.toml", "resnet-20"));
     assert!(error.contains("8x8x1") && error.contains("32x32x3"), "{error}");
+
+    bench.refuses_in_one_line(&["train", "absent.toml"], "absent.toml: cannot read this recipe");
+    bench.write("binary.toml", [0xff, 0xfe, 0x00]);
+    bench.refuses_in_one_line(&["train", "binary.toml"], "binary.toml");
+    bench.write("broken.toml", RECIPE.replace("seed = 4", "seed = "));
+    bench.refuses(&["train", "broken.toml"], "broken.toml:4:8");
+    // Form, names and what the stages need, all at once and each with its line.
+    let many = RECIPE
+        .replace("seed = 4", "sede = 4")
+        .replace("batch = 16", "batch = 1")
+        .replace("params = 0.6", "params = 6")
+        .replace("tiny.toml", "none.toml")
+        .replacen("checkpoint_s", "from = \"gone.safetensors\"\ncheckpoint_s", 1);
+    bench.write("many.toml", many);
+    let error = bench.refuses(&["train", "many.toml"], "5 problems in many.toml");
+    for place in [
+        "many.toml:2:",
+        "many.toml:4:",
+        "many.toml:5:",
+        "many.toml:7:",
+        "many.toml:15:",
+    ] {
+        assert!(error.contains(place), "{place}: {error}");
+    }
+    let code = &error["error[".len().."error[T0000".len()];
+    assert!(bench.stdout(&["explain", code]).len() > 80);
+}
+
+/// Whatever is wrong with the images: before anything is trained.
+#[test]
+fn wrong_datasets_are_refused() {
+    let bench = Bench::new();
+    prepare(&bench);
+    let whole = fs::read(bench.path("data/train_images.npy")).unwrap();
+    bench.write("data/train_images.npy", &whole[..whole.len() - 100]);
+    bench.refuses_in_one_line(&["train", "recipe.toml"], "train_images.npy");
+    bench.write(
+        "data/train_images.npy",
+        npy("160, 64, 1", &whole[whole.len() - 160 * 64..]),
+    );
+    bench.refuses_in_one_line(
+        &["train", "recipe.toml"],
+        "dataset data: images of 64x1x1, but the network tiny takes 8x8x1",
+    );
+    bench.write("data/train_images.npy", &whole);
+    bench.write("data/train_labels.npy", npy("159,", &[0; 159]));
+    bench.refuses_in_one_line(&["train", "recipe.toml"], "train_labels.npy");
+    fs::remove_file(bench.path("data/train_labels.npy")).unwrap();
+    bench.refuses_in_one_line(&["train", "recipe.toml"], "train_labels.npy");
+}
+
+/// Whatever is wrong with what a folder has: it is told, and stays as it is.
+#[test]
+fn what_cannot_go_on_is_left_alone() {
+    let bench = Bench::new();
+    prepare(&bench);
+    bench.stdout(&["-q", "train", "recipe.toml", "--out", "out"]);
+    let args = ["train", "recipe.toml", "--out", "out"];
+    let checkpoint = "out/checkpoint.safetensors";
+    let whole = fs::read(bench.path(checkpoint)).unwrap();
+    bench.write("recipe.toml", RECIPE.replace("seed = 4", "seed = 5"));
+    bench.refuses_in_one_line(&args, "differs in what has been done already (`seed`)");
+    bench.write("recipe.toml", RECIPE);
+    for length in [0, 7, whole.len() / 2, whole.len() - 1] {
+        bench.write(checkpoint, &whole[..length]);
+        bench.refuses_in_one_line(&args, "out/checkpoint.safetensors: no checkpoint of Farad, or damaged");
+        assert_eq!(fs::read(bench.path(checkpoint)).unwrap(), &whole[..length]);
+    }
+    bench.write(checkpoint, &whole);
+
+    // Another process at work in the folder.
+    let held = fs::File::create(bench.path("out/.train.lock")).unwrap();
+    held.lock().unwrap();
+    bench.refuses_in_one_line(&args, "another `farad train` is at work in `out`");
+    drop(held);
+    bench.stdout(&args);
+
+    bench.write("taken", "a file");
+    bench.refuses_in_one_line(&["train", "recipe.toml", "--out", "taken"], "cannot write into `taken");
+}
+
+/// Where nothing can be written, nothing is trained.
+#[cfg(unix)]
+#[test]
+fn a_read_only_folder_is_told_before_training() {
+    let bench = Bench::new();
+    prepare(&bench);
+    let output = bench.run_read_only(&["train", "recipe.toml", "--out", "out"], "");
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.starts_with("error: cannot write into `out") && error.lines().count() == 1,
+        "{error}"
+    );
 }
 
 /// A comparison with what all of it shares, at the sizes of [`RECIPE`].
@@ -247,7 +325,9 @@ fn metrics_and_plots_are_there_after_the_first_epoch() {
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
     assert!(
-        error.starts_with("error: the loss is") && error.contains("checkpoint is intact"),
+        error.starts_with("error: the loss is")
+            && error.contains("of stage 2 (finetune)")
+            && error.contains("checkpoint is intact"),
         "{error}"
     );
     assert_eq!(error.lines().count(), 1, "{error}");
@@ -303,18 +383,44 @@ fn on_a_full_disk_the_last_checkpoint_stays() {
 fn a_comparison_that_cannot_be_is_told_before_it_begins() {
     let bench = Bench::new();
     prepare(&bench);
-    let refused = |vary: &str, expected: &str| {
+    let refused = |vary: &str, expected: &[&str]| {
         bench.write("bench.toml", format!("{BENCH}{vary}"));
-        bench.refuses_in_one_line(&["train", "bench.toml", "--out", "bench"], expected);
+        let error = bench.refuses(&["train", "bench.toml", "--out", "bench"], "");
+        for part in expected {
+            assert!(error.contains(part), "{part}: {error}");
+        }
     };
+    // All values of all axes at once, each once and at its place.
     refused(
-        "[vary]\ncriterion = ['l1-norm', 'magic']",
-        "criterion=magic: stage 2 (prune)",
+        "[vary]\ncriterion = ['l1-norm', 'magic']\nsede = [1]\nqat.set.adc.bits = [4]\nbudget.macs = [0.5, 2]\nseed = 3\n\
+         dense.size = [1]\n[target]\nmacro = 'absent'",
+        &[
+            "criterion=magic: stage 2 (prune)",
+            "bench.toml:20:25",
+            "sede=1: unknown key `sede` (did you mean `seed`?)",
+            "bench.toml:21:9",
+            "qat.set.adc.bits=4: unknown key `qat`",
+            "budget.macs=2: stage 2 (prune): `macs`",
+            "`vary.seed` must be a list of values",
+            "`size = 1` leaves no pixel at pool1",
+            "macro absent: ",
+            "7 problems in bench.toml",
+        ],
     );
-    refused("[vary]\nsede = [1]", "sede=1: unknown field `sede`");
-    refused("[target]\nmacro = 'absent'", "no macro `absent`");
-    refused("[vary]\ndense.size = [1]", "`size = 1` leaves no pixel at pool1");
-    refused("[target]\nmacro = 'ideal'\nchip = 2", "unknown field `chip`");
+    // A budget that no network meets, of the last run.
+    refused(
+        "[vary]\nbudget.macs = [0.6, 0.01]",
+        &["budget.macs=0.01: budget cannot be met", "1 problem in"],
+    );
+    refused(
+        "[target]\nmacro = 'ideal'\nchip = 2",
+        &["unknown key `chip`", "did you mean `chips`?"],
+    );
+    refused(
+        "[target]\nmacro = 'ideal'\nimages = 161",
+        &["161 images are asked for", "has 160 for testing"],
+    );
+    refused("[vary]\ndataset = ['./data', './gone']", &["gone"]);
     bench.write("bench.toml", BENCH.replace("./data", "fashion-mnist"));
     bench.refuses_in_one_line(&["train", "bench.toml"], "`farad data fetch fashion-mnist`");
 }

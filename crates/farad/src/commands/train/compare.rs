@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use crate::inputs;
 use crate::progress::Progress;
 use crate::terminal::Terminal;
+use farad_data::Dataset;
 use farad_net::Network;
 use farad_report::comparison::{Candidate, Measured, OnTarget};
 use farad_report::report::SEMANTICS;
@@ -30,6 +31,18 @@ impl Target {
             chips: target.chips,
             images: (target.images > 0).then_some(target.images),
         })
+    }
+
+    /// Refuses more images than there are.
+    pub(super) fn check(&self, test: &Dataset) -> Result<(), Failure> {
+        match self.images {
+            Some(images) if images as usize > test.len() => Err(Failure::input(format!(
+                "[target]: {images} images are asked for, {} has {} for testing",
+                test.name,
+                test.len()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Whether `report` says what this target makes of `network`: a run need not be done twice.

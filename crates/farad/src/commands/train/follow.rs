@@ -10,11 +10,15 @@ use farad_train::prune::LOG_ALPHA_BIN;
 use farad_train::recipe::Kind;
 use farad_train::{Event, Recipe, Row, Run, TrainError};
 use indicatif::ProgressBar;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// File of a run's folder that has all of it.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// File that a process holds while it is at work in the folder.
+const LOCK: &str = ".train.lock";
 
 /// Follows `recipe` in the folder `out`, from its checkpoint if there is one, with the images of `data` if they are not
 /// to be the recipe's. Returns all that was measured; None if stopped before the end.
@@ -39,7 +43,9 @@ pub(super) fn follow(
     };
     let mut run = Run::new(recipe, train, test, &out.join(CHECKPOINT)).map_err(Failure::from_input)?;
     // Last, so that wrong input leaves no folder behind.
-    let out = OutputDir::create(out).map_err(Failure::from_input)?;
+    let folder = out;
+    let out = OutputDir::create(folder).map_err(Failure::from_input)?;
+    let _lock = lock(folder)?;
     journal.describe(run.model().graph());
     if let Some(row) = run.rows().last() {
         terminal.note(&format!("going on after stage {}, epoch {}", row.stage, row.epoch));
@@ -55,6 +61,9 @@ pub(super) fn follow(
         Event::Row(row) => {
             bar.row(terminal, row);
             journal.add(row);
+            if let Some(note) = loss_of_accuracy(&journal.training.epochs) {
+                bar.note(terminal, &note);
+            }
             if let Err(error) = journal.training.write(&out) {
                 unwritten = Some(error);
                 failed.store(true, Ordering::Relaxed);
@@ -67,6 +76,39 @@ pub(super) fn follow(
         (_, Some(error)) => Err(Failure::Other(error.into())),
         (Ok(finished), None) => Ok(finished.then_some(journal.training)),
     }
+}
+
+/// Holds the folder of a run until it ends: of two processes in one folder, each would write into the other's checkpoint.
+fn lock(folder: &Path) -> Result<Option<File>, Failure> {
+    // A file system without locks is no reason not to train.
+    let Ok(file) = File::create(folder.join(LOCK)) else {
+        return Ok(None);
+    };
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Failure::input(format!(
+            "another `farad train` is at work in `{}`",
+            folder.display()
+        ))),
+        _ => Ok(Some(file)),
+    }
+}
+
+/// A word when the last epoch, of int8 training, is the first one to have lost half of the accuracy that there was: a rate
+/// that is too high ends in guessing there, and not in a loss that is no number.
+fn loss_of_accuracy(epochs: &[Epoch]) -> Option<String> {
+    let (last, before) = epochs.split_last()?;
+    let best = before.iter().map(|e| e.accuracy).fold(0.0, f64::max);
+    let is_low = |e: &Epoch| e.kind == Kind::Qat.as_str() && e.accuracy < best / 2.0;
+    let was_low = before.last().is_some_and(is_low);
+    (is_low(last) && !was_low).then(|| {
+        format!(
+            "stage {} qat: accuracy was {:.2} % before and is {:.2} % now; if it does not come back, the stage's `rate` is too high, \
+             or its macro too coarse",
+            last.stage,
+            100.0 * best,
+            100.0 * last.accuracy
+        )
+    })
 }
 
 /// What the run has told, as a report.
@@ -157,12 +199,48 @@ impl Bar {
             row.params as f64 / 1e6,
             row.seconds
         );
-        self.0.suspend(|| terminal.note(&line));
+        self.note(terminal, &line);
+    }
+
+    fn note(&self, terminal: &Terminal, line: &str) {
+        self.0.suspend(|| terminal.note(line));
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_accuracy_is_told_once() {
+        let epochs = |rows: &[(Kind, f64)]| -> Vec<Epoch> {
+            let epoch = |&(kind, accuracy): &(Kind, f64)| Epoch {
+                kind: kind.as_str().to_owned(),
+                accuracy,
+                ..Epoch::default()
+            };
+            rows.iter().map(epoch).collect()
+        };
+        use Kind::{Dense, Prune, Qat};
+        let note = loss_of_accuracy(&epochs(&[(Dense, 0.9), (Qat, 0.1)])).unwrap();
+        assert!(
+            note.contains("90.00 %") && note.contains("10.00 %") && note.contains("`rate`"),
+            "{note}"
+        );
+        for quiet in [
+            &[][..],
+            &[(Qat, 0.1)],
+            &[(Dense, 0.9), (Prune, 0.1)],
+            &[(Dense, 0.9), (Qat, 0.8)],
+            &[(Dense, 0.9), (Qat, 0.1), (Qat, 0.1)],
+        ] {
+            assert_eq!(loss_of_accuracy(&epochs(quiet)), None, "{quiet:?}");
+        }
     }
 }

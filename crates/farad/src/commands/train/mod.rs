@@ -13,13 +13,15 @@ use farad_report::{Comparison, OutputDir, Training};
 use farad_train::vary::{self, Point};
 use farad_train::{Plan, TrainError};
 use follow::CHECKPOINT;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub(crate) fn run(args: &TrainArgs, terminal: &Terminal) -> Result<Status, Failure> {
-    let plan = Plan::load(&args.recipe).map_err(Failure::from_input)?;
+    let plan = Plan::load(&args.recipe)?;
     let target = plan.target.as_ref().map(Target::new).transpose()?;
+    check_datasets(&plan, args.data.as_deref(), target.as_ref())?;
     let stop = interrupt::stop_flag(*terminal, "batch")?;
     let mut bench = Bench {
         plan: &plan,
@@ -47,6 +49,23 @@ pub(crate) fn run(args: &TrainArgs, terminal: &Terminal) -> Result<Status, Failu
         terminal.print(&comparison.text(terminal.look()))?;
     }
     Ok(if failed { Status::Failed } else { Status::Done })
+}
+
+/// Looks whether the images of all runs are there, and enough of them: a run that is the first of many can take hours.
+fn check_datasets(plan: &Plan, data: Option<&str>, target: Option<&Target>) -> Result<(), Failure> {
+    let of = |point: &'_ Point| data.unwrap_or(&point.recipe.dataset).to_owned();
+    let names: BTreeSet<String> = plan.points.iter().map(of).collect();
+    if names.len() == 1 && target.is_none() {
+        // The run reads them at once.
+        return Ok(());
+    }
+    for name in names {
+        let test = farad_data::load(&format!("{name}:test")).map_err(Failure::from_input)?;
+        if let Some(target) = target {
+            target.check(&test)?;
+        }
+    }
+    Ok(())
 }
 
 /// The runs of a recipe's file in one folder.
@@ -107,7 +126,10 @@ impl Bench<'_> {
     }
 
     fn folder(&self, point: &Point) -> PathBuf {
-        self.out.join(vary::name(&point.settings))
+        match vary::name(&point.settings) {
+            alone if alone.is_empty() => self.out.clone(),
+            name => self.out.join(name),
+        }
     }
 
     /// What the points are worth, those that differ in nothing but the seed together; None if stopped.
