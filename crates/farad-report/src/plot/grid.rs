@@ -74,7 +74,8 @@ pub(crate) struct Grid<'a> {
 
 impl Grid<'_> {
     pub(crate) fn draw(&self) -> Result<String, ReportError> {
-        let place = Place::new(self.panels.len(), self.notes.len(), SCALE);
+        let names = self.panels.iter().map(|panel| panel.name.as_str());
+        let place = Place::new(names, self.notes.len(), SCALE);
         let values: Vec<f64> = self
             .panels
             .iter()

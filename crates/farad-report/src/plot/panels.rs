@@ -59,7 +59,8 @@ impl Panels<'_> {
             }
         }
         let legend = Legend::new(self.legend, &named, LEFT + TICKS);
-        let place = Place::new(self.panels.len(), self.notes.len(), legend.height());
+        let names = self.panels.iter().map(|panel| panel.name.as_str());
+        let place = Place::new(names, self.notes.len(), legend.height());
         let values = self
             .panels
             .iter()
@@ -133,13 +134,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// For so many panels, notes, and a legend of this height.
-    pub(crate) fn new(panels: usize, notes: usize, legend_px: i32) -> Self {
-        let columns = match panels {
+    /// For panels of these names, so many notes, and a legend of this height. There are no more columns than names have room for.
+    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str> + Clone, notes: usize, legend_px: i32) -> Self {
+        let panels = names.clone().count();
+        let widest = names.map(|name| text_width_px(name, FONT)).max().unwrap_or(0) as i32;
+        let room = (WIDTH as i32 - LEFT) / (widest + TICKS + RIGHT);
+        let wanted = match panels {
             0 | 1 => 1,
             2..=4 => 2,
             _ => 3,
         };
+        let columns = wanted.min(room.max(1) as usize);
         let legend = TITLE + notes as i32 * NOTE;
         Self {
             columns,

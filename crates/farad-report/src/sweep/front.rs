@@ -82,11 +82,13 @@ pub(super) fn draw(sweep: &Sweep) -> Result<Vec<Plot>, ReportError> {
             },
         });
         let names: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();
-        let mut notes = vec![format!(
-            "{}: no other point is as good in all objectives and better in one. Names: number of the point, then {}.",
-            if others.len() == 1 { "Line" } else { "Named" },
-            names.join(", ")
-        )];
+        let mut notes = vec![
+            format!(
+                "{}: no other point is as good in all objectives and better in one.",
+                if others.len() == 1 { "Line" } else { "Named" }
+            ),
+            format!("Names: number of the point, then {}.", names.join(", ")),
+        ];
         if first.name == "top1" && sweep.points.iter().any(|point| point.chips.len() > 1) {
             notes.push(format!("Bars: standard deviation over {}.", sweep.chips_in_words()));
         }
