@@ -138,7 +138,7 @@ impl Place {
     pub(crate) fn new<'a>(names: impl Iterator<Item = &'a str> + Clone, notes: usize, legend_px: i32) -> Self {
         let panels = names.clone().count();
         let widest = names.map(|name| text_width_px(name, FONT)).max().unwrap_or(0) as i32;
-        let room = (WIDTH as i32 - LEFT) / (widest + TICKS + RIGHT);
+        let room = (WIDTH as i32 - LEFT) / (widest + TICKS);
         let wanted = match panels {
             0 | 1 => 1,
             2..=4 => 2,
