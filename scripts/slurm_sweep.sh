@@ -52,6 +52,8 @@ cleanup() {
     local code=$?
     scancel --quiet --user root 2>/dev/null || true
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+    # They write on their way out: munged its seed, slurmd its log.
+    wait "${pids[@]}" 2>/dev/null || true
     if [ "$code" = 0 ]; then rm -rf "$work"; else echo "logs are in $work" >&2; fi
 }
 trap cleanup EXIT
