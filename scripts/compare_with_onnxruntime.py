@@ -8,7 +8,8 @@
 IMAGES.npy holds uint8 pixels, [image, height, width, channel]. The normalisation comes from --preprocess or from the
 file's metadata farad.pixel_max, farad.mean, farad.std. The logits of all images are compared, the quantised tensors on
 the first N images (default 100). onnxruntime has no integer kernels of 4 bits and computes a network that has 4-bit
-tensors in float: a value at the very edge between two steps may differ then. Exit code 1 when a prediction differs or a value differs by more than one step.
+tensors in float: a value at the very edge between two steps may differ then. Exit code 1 when a prediction differs or a
+value differs by more than one step.
 """
 
 import sys

@@ -126,6 +126,7 @@ impl Settings {
             Parameter::PixelMax => self.pixel_max = Some(value.number().ok_or("a number")? as f32),
             Parameter::Mean => self.mean = list()?,
             Parameter::Std => self.std = list()?,
+            Parameter::Note => drop(text()?),
             Parameter::Set(key) => match value {
                 Value::List(_) => return Err("one value"),
                 _ => {

@@ -30,12 +30,14 @@ pub enum Parameter {
     Mean,
     /// `std`
     Std,
+    /// `note`: a word of the user's own for plots and tables; no result depends on it.
+    Note,
     /// A key of the macro, `table.key`.
     Set(String),
 }
 
 /// Names of all parameters but the macro's keys; those of the command line, `-` written as `_`.
-const NAMES: [(&str, Parameter); 12] = [
+const NAMES: [(&str, Parameter); 13] = [
     ("network", Parameter::Network),
     ("macro", Parameter::Macro),
     ("profile", Parameter::Profile),
@@ -48,6 +50,7 @@ const NAMES: [(&str, Parameter); 12] = [
     ("pixel_max", Parameter::PixelMax),
     ("mean", Parameter::Mean),
     ("std", Parameter::Std),
+    ("note", Parameter::Note),
 ];
 
 impl Parameter {

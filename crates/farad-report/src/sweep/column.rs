@@ -163,16 +163,26 @@ impl Sweep {
     }
 }
 
-/// Files without their folder, names without the words that all begin and end with.
+/// Files without their folder, or by the folder that tells them apart where their names do not; names without the words
+/// that all begin and end with.
 fn shorten(cells: &mut [Cell]) {
-    for cell in cells.iter_mut() {
-        let file = cell.text.rsplit(['/', '\\']).next().unwrap_or(&cell.text);
+    let part = |text: &str, from_end: usize| {
+        let part = text.rsplit(['/', '\\']).nth(from_end).unwrap_or(text);
         let endings = [".onnx", ".tflite", ".toml"];
-        let stem = endings
-            .iter()
-            .find_map(|ending| file.strip_suffix(ending))
-            .unwrap_or(file);
-        cell.text = stem.to_owned();
+        let stem = endings.iter().find_map(|ending| part.strip_suffix(ending));
+        stem.unwrap_or(part).to_owned()
+    };
+    let distinct = |name: &dyn Fn(&str) -> String| cells.iter().map(|c| name(&c.text)).collect::<BTreeSet<_>>().len();
+    let all = distinct(&str::to_owned);
+    let deepest = cells
+        .iter()
+        .map(|c| c.text.matches(['/', '\\']).count())
+        .max()
+        .unwrap_or(0);
+    match (0..=deepest).find(|&k| distinct(&|text| part(text, k)) == all) {
+        Some(k) => cells.iter_mut().for_each(|c| c.text = part(&c.text, k)),
+        // No one folder tells all of them apart.
+        None => return,
     }
     let names: BTreeSet<String> = cells.iter().map(|cell| cell.text.clone()).collect();
     let words: Vec<Vec<&str>> = names.iter().map(|name| name.split('-').collect()).collect();
@@ -233,6 +243,10 @@ mod tests {
         assert_eq!(shortened(&["net-a", "net"]), ["net-a", "net"]);
         assert_eq!(shortened(&["full", "clip"]), ["full", "clip"]);
         assert_eq!(shortened(&["n/one.onnx", "n/one.onnx"]), ["one", "one"]);
+        let trained = ["t/criterion=a/network.onnx", "t/criterion=b/network.onnx"];
+        assert_eq!(shortened(&trained), ["criterion=a", "criterion=b"]);
+        let crossed = ["a/x.onnx", "a/y.onnx", "b/x.onnx"];
+        assert_eq!(shortened(&crossed), crossed);
     }
 
     #[test]

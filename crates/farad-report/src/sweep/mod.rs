@@ -1,7 +1,7 @@
 //! What a sweep found: plots that follow from its axes, and one page.
 //!
 //! A [`Sweep`] is plain data, one [`SweepPoint`] for each result. Everything that can be drawn is a [`Column`]: an axis, a metric, or a
-//! number relative to the unpruned network; a plot is a choice of columns ([`PlotRequest`]), made by what the axes are or asked for.
+//! number relative to the unpruned network. A plot is a choice of columns ([`PlotRequest`]): the user's, or one that follows from the axes.
 
 mod choice;
 mod column;

@@ -1,6 +1,6 @@
 //! Filters that others can stand in for.
 
-use super::magnitude::by_layer;
+use super::magnitude::{by_layer, by_place};
 use super::settings::{Checked, must};
 use super::soft::{SOFT_RATE, zero_lowest};
 use super::{Batch, Criterion};
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// the others can replace it (He et al., "Filter pruning via geometric median for deep convolutional neural networks
 /// acceleration", CVPR 2019).
 ///
-/// Trained softly as [`SoftFilter`](super::SoftFilter), which is the paper's schedule. The paper prunes each layer by a
-/// rate; here the sum is divided by its mean in the layer so that layers compare.
+/// Trained softly as [`SoftFilter`](super::SoftFilter), which is the paper's schedule. The paper removes the same part of
+/// every layer, so channels go by their place in their group.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct GeometricMedian {
     /// Part of each group's filters that is set to zero after each epoch.
@@ -43,5 +43,6 @@ impl Criterion for GeometricMedian {
             let sum = |w: &&[f32]| filters.iter().map(|other| distance(w, other)).sum();
             filters.par_iter().map(sum).collect()
         })
+        .map(by_place)
     }
 }

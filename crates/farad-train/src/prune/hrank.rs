@@ -1,6 +1,6 @@
 //! The rank of what a channel shows.
 
-use super::magnitude::zeros;
+use super::magnitude::{by_place, zeros};
 use super::settings::{Checked, must};
 use super::slimming::masked;
 use super::{Batch, Criterion};
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 /// pruning using high-rank feature map", CVPR 2020).
 ///
 /// On the small maps of deep layers many ranks are equal, so equal ones are ordered by the nuclear norm, the sum of the
-/// singular values whose number is the rank. The paper prunes each layer by a rate; here the rank is divided by the
-/// highest that the map can have so that layers compare.
+/// singular values whose number is the rank. The paper gives each layer a rate by hand; here channels go by their place in
+/// their group, because maps of different sizes, and so of different ranks, do not compare.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct HighRank {
     /// Images that the ranks are measured on. The paper takes 500 and reports that few of them suffice.
@@ -39,7 +39,6 @@ impl Criterion for HighRank {
             .iter()
             .map(|&(_, g)| vec![[0.0; 2]; model.graph().groups[g].channels])
             .collect();
-        let mut highest = vec![1; shown.len()];
         let mut left = self.images;
         for (x, _) in batches {
             let images = x.dim(0)?.min(left);
@@ -57,7 +56,6 @@ impl Criterion for HighRank {
             model.forward_seen(&x, pass, |i, y| {
                 if let Some(k) = shown.iter().position(|&(node, _)| node == i) {
                     let (_, height, width, channels) = y.dims4()?;
-                    highest[k] = height.min(width);
                     with_slice(y, |y| {
                         sums[k].par_iter_mut().enumerate().for_each(|(c, sum)| {
                             for image in y.chunks_exact(height * width * channels) {
@@ -73,14 +71,14 @@ impl Criterion for HighRank {
         }
         let images = (self.images - left).max(1) as f32;
         let mut scores = zeros(model);
-        for ((&(_, g), sums), highest) in shown.iter().zip(&sums).zip(highest) {
+        for (&(_, g), sums) in shown.iter().zip(&sums) {
             let norm = sums.iter().fold(f32::MIN_POSITIVE, |m, s| m.max(s[1]));
             for (score, [rank, sum]) in scores[g].iter_mut().zip(sums) {
                 // Sums of ranks differ by 1 at least, so half of that orders only what is equal.
-                *score += (rank + 0.5 * sum / norm) / (images * highest as f32);
+                *score += (rank + 0.5 * sum / norm) / images;
             }
         }
-        Ok(scores)
+        Ok(by_place(scores))
     }
 }
 

@@ -1,5 +1,6 @@
 //! How likely the activation shuts a channel off.
 
+use super::magnitude::zeros;
 use super::settings::{Checked, must};
 use super::variational::{draw, fold, group_weights};
 use super::{Batch, Criterion, Progress};
@@ -14,8 +15,8 @@ use serde::{Deserialize, Serialize};
 /// weight (Kang & Han, "Operation-aware soft channel pruning using differentiable masks", ICML 2020).
 ///
 /// Channels go by their probability. After training the mask is replaced by its mean, which scale and shift take over
-/// without a change of the probability. The constants are ours. Several convolutions that are added make one
-/// channel, normal with the sum of their means and variances.
+/// without a change of the probability. The constants are ours. A residual stream has no mask and is pruned last: what is
+/// added there has passed a relu before, so it is not normal and no probability follows from it.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct OperationAware {
     /// Weight of the penalty.
@@ -33,20 +34,16 @@ impl Default for OperationAware {
     }
 }
 
-/// `sum beta / sqrt(sum gamma^2)` over the convolutions of group `g`; none if it is not prunable.
+/// `beta / |gamma|` of the channels of group `g`; none if it is not prunable or not the output of one batch norm.
 fn level(model: &Model, g: usize) -> Result<Option<Tensor>> {
     let group = &model.graph().groups[g];
+    let &[i] = group.masked.as_slice() else { return Ok(None) };
     if !group.prunable {
         return Ok(None);
     }
-    let mut mean = Tensor::zeros(group.channels, DType::F32, model.device())?;
     // So that a scale of 0 has a derivative.
-    let mut variance = (mean.ones_like()? * 1e-12)?;
-    for &i in &group.masked {
-        mean = (mean + model.parameter(i, "beta"))?;
-        variance = (variance + model.parameter(i, "gamma").sqr()?)?;
-    }
-    (mean / variance.sqrt()?).map(Some)
+    let variance = (model.parameter(i, "gamma").sqr()? + 1e-12)?;
+    (model.parameter(i, "beta") / variance.sqrt()?).map(Some)
 }
 
 /// The probability that a standard normal is below `level`.
@@ -63,9 +60,8 @@ impl Criterion for OperationAware {
     /// theta is what the mask has for a mean, 1 as long as nothing was trained with it.
     fn attach(&mut self, model: &mut Model, _: &[Batch]) -> Result<()> {
         for g in 0..model.graph().groups.len() {
-            let group = &model.graph().groups[g];
-            if group.prunable {
-                let theta = Tensor::ones(group.channels, DType::F32, model.device())?;
+            if let Some(level) = level(model, g)? {
+                let theta = level.ones_like()?.detach();
                 model.insert(format!("mask.{g}.theta"), &theta)?;
             }
         }
@@ -109,11 +105,14 @@ impl Criterion for OperationAware {
 
     /// `beta / |gamma|`, which ranks as its probability does but does not saturate.
     fn score(&mut self, model: &mut Model, _: &[Batch]) -> Result<Vec<Vec<f32>>> {
-        let score = |g: usize| match level(model, g)? {
-            Some(level) => with_slice(&level, <[f32]>::to_vec),
-            None => Ok(Vec::new()),
-        };
-        (0..model.graph().groups.len()).map(score).collect()
+        let mut scores = zeros(model);
+        for (g, scores) in scores.iter_mut().enumerate() {
+            match level(model, g)? {
+                Some(level) => *scores = with_slice(&level, <[f32]>::to_vec)?,
+                None => scores.fill(f32::MAX),
+            }
+        }
+        Ok(scores)
     }
 
     fn detach(&mut self, model: &mut Model) -> Result<()> {

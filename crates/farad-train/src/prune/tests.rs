@@ -193,7 +193,7 @@ fn criteria_fit_shared_channels_and_detaching_undoes_attaching() {
         criterion.attach(&mut model, &data).unwrap();
         let groups = model.graph().groups.clone();
         for (mask, group) in criterion.masks(&model, 2, progress(0)).unwrap().iter().zip(&groups) {
-            assert_eq!(mask.is_some(), group.prunable, "{place}");
+            assert!(group.prunable || mask.is_none(), "{place}");
             assert!(mask.as_ref().is_none_or(|m| m.dims() == [2, group.channels]), "{place}");
         }
         if let Some(penalty) = criterion.penalty(&model, progress(0)).unwrap() {

@@ -7,12 +7,13 @@
 //! network with the weights and activations that the integers stand for. Below 8 bits the steps between integers train, too.
 //!
 //! `fold` takes batch norm into the weights, `observe` finds the ranges of activations, `steps` learns step sizes, `integer` rounds
-//! weights,
-//! `export` writes the network and `stored` reads it, `forward` runs it, `backward` goes back. `moments` compares a chip
-//! with exact arithmetic: `recalibrate` takes out what the macro does to every channel, `surrogate` draws it.
+//! weights, `export` writes the network and `stored` reads it, `forward` runs it, `backward` goes back. `moments` compares
+//! a chip with exact arithmetic: `fit` cuts ranges to what the macro's noise makes best, `recalibrate` takes out what the macro
+//! does to every channel, `surrogate` draws it.
 
 mod backward;
 mod export;
+mod fit;
 mod fold;
 mod forward;
 mod integer;

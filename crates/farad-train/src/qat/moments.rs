@@ -53,6 +53,20 @@ impl Sums {
         Self::line(self.count.max(1), self.exact, self.seen[0], self.product)
     }
 
+    /// Variance of the exact accumulators, and what of it [`correction`](Self::correction) leaves as an error.
+    pub(super) fn left_over(&self) -> [f64; 2] {
+        let n = self.count.max(1);
+        let variance = |[sum, squares]: [i128; 2]| (n * squares - sum * sum) as f64;
+        let (exact, seen) = (variance(self.exact), variance(self.seen));
+        let covariance = ((n * self.product - self.exact[0] * self.seen[0]) as f64).max(0.0);
+        let explained = if seen > 0.0 {
+            covariance * covariance / seen
+        } else {
+            0.0
+        };
+        [exact, exact - explained].map(|v| v.max(0.0) / (n as f64 * n as f64))
+    }
+
     /// Mean and variance of the exact accumulators.
     pub(super) fn exact_moments(&self) -> (f64, f64) {
         let n = self.count.max(1);
@@ -132,6 +146,52 @@ pub(super) fn measure(
     Ok(compare.measured)
 }
 
+/// What `chip` makes of `x`, all images at once, beside the exact accumulators of another input or the same, at some positions.
+pub(super) fn compared(chip: &Chip<'_>, index: usize, layer: &MacLayer, x: Activations<'_>, exact: &[i32]) -> Pairs {
+    let shape = &layer.shape;
+    let (image_len, positions, channels) = (shape.in_h * shape.in_w * shape.in_c, shape.positions(), shape.out_c);
+    // An odd stride meets all positions.
+    let stride = (x.images.len() * positions / SITES).max(1) | 1;
+    let is_site = |image: usize, position: usize| (image * positions + position).is_multiple_of(stride);
+    let together = x.images.len().div_ceil(rayon::current_num_threads());
+    let parts: Vec<(usize, &[u8], &[u32])> = x
+        .data
+        .chunks(together * image_len)
+        .zip(x.images.chunks(together))
+        .enumerate()
+        .map(|(k, (data, images))| (k * together, data, images))
+        .collect();
+    let of_part = |&(first, data, images): &(usize, &[u8], &[u32])| {
+        let mut seen = vec![0; images.len() * positions * channels];
+        let part = Activations { data, images };
+        let wanted = |image: usize, position: usize| is_site(first + image, position);
+        chip.session().accumulate_at(index, layer, part, &wanted, &mut seen);
+        let mut pairs = Pairs {
+            channels,
+            ..Pairs::default()
+        };
+        for (site, seen) in seen.chunks_exact(channels).enumerate() {
+            if wanted(site / positions, site % positions) {
+                pairs.seen.extend(seen);
+                pairs
+                    .exact
+                    .extend(&exact[(first * positions + site) * channels..][..channels]);
+            }
+        }
+        pairs
+    };
+    let parts: Vec<Pairs> = parts.par_iter().map(of_part).collect();
+    let mut pairs = Pairs {
+        channels,
+        ..Pairs::default()
+    };
+    for part in parts {
+        pairs.exact.extend(part.exact);
+        pairs.seen.extend(part.seen);
+    }
+    pairs
+}
+
 /// An engine that measures each layer before it runs it, with all images at once.
 struct Compare<'a> {
     chip: &'a Chip<'a>,
@@ -150,48 +210,7 @@ impl MacEngine for Compare<'_> {
             .zip(out.par_chunks_mut(positions * channels));
         images.for_each(|(image, out)| self.exact.image(index, image, out));
 
-        // An odd stride meets all positions.
-        let stride = (x.images.len() * positions / SITES).max(1) | 1;
-        let is_site = |image: usize, position: usize| (image * positions + position).is_multiple_of(stride);
-        let together = x.images.len().div_ceil(rayon::current_num_threads());
-        let parts: Vec<(usize, &[u8], &[u32])> = x
-            .data
-            .chunks(together * image_len)
-            .zip(x.images.chunks(together))
-            .enumerate()
-            .map(|(k, (data, images))| (k * together, data, images))
-            .collect();
-        let exact = &*out;
-        let of_part = |&(first, data, images): &(usize, &[u8], &[u32])| {
-            let mut seen = vec![0; images.len() * positions * channels];
-            let part = Activations { data, images };
-            let wanted = |image: usize, position: usize| is_site(first + image, position);
-            self.chip
-                .session()
-                .accumulate_at(index, layer, part, &wanted, &mut seen);
-            let mut pairs = Pairs {
-                channels,
-                ..Pairs::default()
-            };
-            for (site, seen) in seen.chunks_exact(channels).enumerate() {
-                if wanted(site / positions, site % positions) {
-                    pairs.seen.extend(seen);
-                    pairs
-                        .exact
-                        .extend(&exact[(first * positions + site) * channels..][..channels]);
-                }
-            }
-            pairs
-        };
-        let parts: Vec<Pairs> = parts.par_iter().map(of_part).collect();
-        let mut pairs = Pairs {
-            channels,
-            ..Pairs::default()
-        };
-        for part in parts {
-            pairs.exact.extend(part.exact);
-            pairs.seen.extend(part.seen);
-        }
+        let pairs = compared(self.chip, index, layer, x, out);
         let sums = pairs.sums();
         let errors = LayerErrors::new(&pairs, &sums);
         let images = x.images.par_iter().zip(out.par_chunks_mut(positions * channels));
@@ -220,6 +239,7 @@ mod tests {
         }
         assert_eq!((noisy.correction(), noisy.response()), ((0.5, 0.0), (1.0, 0.0)));
         assert_eq!(noisy.exact_moments(), (0.0, 1.0));
+        assert_eq!(noisy.left_over(), [1.0, 0.5]);
         let mut silent = Sums::default();
         silent.add(5, 7);
         assert_eq!((silent.correction(), silent.response()), ((1.0, -2.0), (1.0, 2.0)));

@@ -31,6 +31,8 @@ pub struct QatSettings {
     pub steps_per_chip: u64,
     /// Training images that set ADC ranges and recalibrate channels.
     pub images: usize,
+    /// Whether the ranges of activations are cut to what suits the macro before training.
+    pub fit_ranges: bool,
     /// Chips over which channels are recalibrated before training; 0 for no recalibration.
     pub recalibrate_chips: u32,
     /// Finds the ranges of activations.
@@ -74,6 +76,7 @@ impl Default for QatSettings {
             steps: None,
             steps_per_chip: 4,
             images: 128,
+            fit_ranges: true,
             recalibrate_chips: 8,
             observer: Observer::default(),
             forward: None,

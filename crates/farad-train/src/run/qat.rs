@@ -85,9 +85,14 @@ impl Run {
                 false => None,
             };
         }
+        let seed = self.recipe.seed;
+        if stage.qat.fit_ranges {
+            self.on_target(stage, |quantised, x, spec| {
+                quantised.model.fit_ranges(x, spec, FIRST_CHIP..u32::MAX, seed)
+            })?;
+        }
         let chips = FIRST_CHIP..FIRST_CHIP + stage.qat.recalibrate_chips;
         if !chips.is_empty() {
-            let seed = self.recipe.seed;
             self.on_target(stage, |quantised, x, spec| {
                 quantised.model.recalibrate(x, spec, chips, seed)
             })?;

@@ -4,6 +4,7 @@ use super::super::surrogate::{LayerErrors, SurrogateEngine};
 use super::super::{Forward, Observer, QatModel, Through, target_macro};
 use super::{batch, exact, flat, numbers, objective, quantised};
 use crate::TrainError;
+use farad_hw::MacroSpec;
 use farad_net::{Activations, MacEngine, MacLayer};
 use farad_sim::{DigitalEngine, DigitalNetwork, EngineKind, Isa, Session, Simulator};
 
@@ -68,30 +69,56 @@ fn training_lowers_the_loss_on_integers_and_on_chips() {
     }
 }
 
-/// The error against exact arithmetic, mean over images and chips.
+/// Squared error of the logits against `truth`, over images and chips.
+fn error(qat: &QatModel, spec: &MacroSpec, truth: &[f32]) -> f32 {
+    let charges = qat.charges(&batch(1).0, spec).unwrap();
+    let of_chip = |chip| {
+        let forward = Forward::Macro {
+            spec,
+            charges: &charges,
+            chip,
+            seed: 5,
+        };
+        let seen = flat(&qat.logits(&batch(1).0, &numbers(), forward).unwrap());
+        seen.iter().zip(truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>()
+    };
+    (0..4).map(of_chip).sum()
+}
+
 #[test]
 fn recalibration_brings_chips_closer_to_exact_arithmetic() {
     let spec = target_macro("pessimistic", &[]).unwrap();
     let mut qat = quantised(Observer::Mse);
     let truth = exact(&qat).1.logits;
-    let error = |qat: &QatModel| {
-        let charges = qat.charges(&batch(1).0, &spec).unwrap();
-        let of_chip = |chip| {
-            let forward = Forward::Macro {
-                spec: &spec,
-                charges: &charges,
-                chip,
-                seed: 5,
-            };
-            let seen = flat(&qat.logits(&batch(1).0, &numbers(), forward).unwrap());
-            seen.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f32>()
-        };
-        (0..4).map(of_chip).sum::<f32>()
-    };
-    let before = error(&qat);
+    let before = error(&qat, &spec, &truth);
     qat.recalibrate(&batch(1).0, &spec, 0..4, 7).unwrap();
-    let after = error(&qat);
+    let after = error(&qat, &spec, &truth);
     assert!(after < before, "{before} {after}");
+}
+
+/// Where nothing is noisy, the widest range is best. A noisy macro asks for narrower ones, where only layers read.
+#[test]
+fn ranges_are_cut_to_what_the_noise_asks_for() {
+    for (name, noisy) in [("ideal", false), ("pessimistic", true)] {
+        let spec = target_macro(name, &[]).unwrap();
+        let mut qat = quantised(Observer::MinMax { decay: 0.0 });
+        let (truth, before) = (exact(&qat).1.logits, qat.ranges().to_vec());
+        let error_before = error(&qat, &spec, &truth);
+        qat.fit_ranges(&batch(1).0, &spec, 50..60, 7).unwrap();
+        for (i, node) in qat.graph().nodes.iter().enumerate() {
+            let part = qat.ranges()[i].scale / before[i].scale;
+            // Read by a layer, and neither added nor averaged.
+            let free = matches!(node.name.as_str(), "conv2" | "add1" | "conv4" | "pool2");
+            assert!(
+                part == 1.0 || (noisy && free && part < 1.0),
+                "{name} {} {part}",
+                node.name
+            );
+        }
+        let cut = qat.ranges() != before;
+        assert_eq!(cut, noisy);
+        assert!(!cut || error(&qat, &spec, &truth) < error_before, "{name}");
+    }
 }
 
 /// Sums of errors and of their powers.
