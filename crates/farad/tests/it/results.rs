@@ -173,7 +173,7 @@ fn map_speaks_json() {
     let map: Value = serde_json::from_str(&Bench::new().stdout(&["map", "--json"])).unwrap();
     let layers = map["layers"].as_array().unwrap();
     assert_eq!(map["macro"], "ncku-charge-redistribution");
-    assert_eq!(layers.len(), 4);
+    assert_eq!(layers.len(), 5);
     assert_eq!(
         map["totals"]["cycles"],
         layers.iter().map(|l| l["cycles"].as_u64().unwrap()).sum::<u64>()

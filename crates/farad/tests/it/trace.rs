@@ -47,7 +47,7 @@ fn clocks_add_up_to_the_report() {
             "--trace-layer",
             "conv2",
             "--trace-layer",
-            "3",
+            "4",
             "--trace-image",
             "1",
             "--trace-positions",
@@ -146,8 +146,8 @@ fn vcd_declares_what_it_changes() {
             assert!(names.binary_search(&id).is_ok(), "{line}");
         }
     }
-    // 88,580 clocks of 10 ns.
-    assert_eq!(last, Some(88_580 * 10_000));
+    // 92,794 clocks of 10 ns.
+    assert_eq!(last, Some(92_794 * 10_000));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn wrong_choices_are_refused() {
     };
     run(
         &["--trace-layer", "conv9"],
-        "no such layer; there are conv1, conv2, conv3, dense",
+        "no such layer; there are conv1, conv2, conv3, conv4, dense",
     );
     run(&["--trace-tile", "1"], "layer `conv1` has 1 tiles");
     run(&["--trace-image", "1"], "there are 1 images");
