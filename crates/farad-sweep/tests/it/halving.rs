@@ -33,7 +33,7 @@ fn sweep(plan: &Plan, folder: &Path, budget: Option<f64>) -> (u64, Vec<ResultRow
 #[test]
 fn a_part_of_the_work_finds_the_front() {
     let text = "maximize = ['top1']\nminimize = ['energy_j']\n[base]\nimages = 128\n\
-                [axes]\nadc.bits = [5, 6, 8]\nnoise.comparator_lsb = [1.0, 2.0, 4.0]\n";
+                [axes]\nadc.bits = [5, 6, 8]\nnoise.comparator_lsb = [1.0, 4.0, 16.0]\n";
     let plan = plan(text).unwrap();
     let (whole, part) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (all, rows) = sweep(&plan, whole.path(), None);

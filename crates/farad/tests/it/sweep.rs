@@ -279,6 +279,8 @@ fn the_second_interrupt_stops_at_once() {
     bench.write("e.toml", "[base]\nimages = 100\n[axes]\nchips = [1000000]\n");
     let mut sweep = Interrupted::new(&bench, &["sweep", "e.toml", "--out", "out"]);
     sweep.read_until("1 points, 1 to run");
+    // Nothing tells that the point has begun; before that, one interrupt would end it all.
+    std::thread::sleep(std::time::Duration::from_secs(3));
     sweep.interrupt();
     sweep.read_until("stopping after the running points; once more aborts");
     sweep.interrupt();
