@@ -69,13 +69,12 @@ impl Criterion for HighRank {
                 Ok(())
             })?;
         }
-        let images = (self.images - left).max(1) as f32;
         let mut scores = zeros(model);
         for (&(_, g), sums) in shown.iter().zip(&sums) {
             let norm = sums.iter().fold(f32::MIN_POSITIVE, |m, s| m.max(s[1]));
             for (score, [rank, sum]) in scores[g].iter_mut().zip(sums) {
                 // Sums of ranks differ by 1 at least, so half of that orders only what is equal.
-                *score += (rank + 0.5 * sum / norm) / images;
+                *score += rank + 0.5 * sum / norm;
             }
         }
         Ok(by_place(scores))

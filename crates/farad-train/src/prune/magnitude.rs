@@ -52,12 +52,18 @@ pub(super) fn add_over_mean(scores: &mut [f32], layer: &[f32]) {
     }
 }
 
+/// Channels by rising score.
+pub(super) fn rising(scores: &[f32]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+    order
+}
+
 /// Scores of which only the order within a group counts: each becomes the part of its group that scores lower, so that
 /// every group loses the same part of its channels, as where a method gives all layers one rate.
 pub(super) fn by_place(mut scores: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
     for scores in &mut scores {
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        let order = rising(scores);
         let channels = order.len() as f32;
         for (place, c) in order.into_iter().enumerate() {
             scores[c] = place as f32 / channels;

@@ -1,6 +1,7 @@
 //! From scores and a budget to the channels that stay.
 
 use super::budget::{Budget, Costs, Meter};
+use super::magnitude::rising;
 use crate::TrainError;
 use crate::graph::Graph;
 
@@ -59,18 +60,13 @@ struct Block {
 impl<'a> Planner<'a> {
     fn new(graph: &'a Graph, scores: &'a [Vec<f32>], power: f64, budget: &Budget) -> Result<Self, TrainError> {
         let meter = Meter::new(graph, budget)?;
-        let order = scores.iter().map(|scores| {
-            let mut order: Vec<usize> = (0..scores.len()).collect();
-            order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-            order
-        });
         let widths = graph.widths();
         Ok(Self {
             graph,
             scores,
             power,
             least: budget.least(),
-            order: order.collect(),
+            order: scores.iter().map(|scores| rising(scores)).collect(),
             state: State {
                 removed: vec![0; widths.len()],
                 costs: meter.total(&widths),

@@ -1,6 +1,6 @@
 //! Soft filter pruning: what is pruned may come back.
 
-use super::magnitude::{by_layer, by_place};
+use super::magnitude::{by_layer, by_place, rising};
 use super::settings::{Checked, must};
 use super::{Batch, Criterion};
 use crate::Model;
@@ -51,8 +51,7 @@ pub(super) fn zero_lowest(model: &Model, scores: &[Vec<f32>], rate: f64) -> Resu
         if !matches!(node.op, Op::Conv(_)) || scores.is_empty() {
             continue;
         }
-        let mut order: Vec<usize> = (0..scores.len()).collect();
-        order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        let order = rising(scores);
         let weight = &model.parameters()[&format!("{}.weight", node.name)];
         let mut values = with_slice(weight, <[f32]>::to_vec)?;
         let filter = values.len() / scores.len();

@@ -22,12 +22,10 @@ use std::ops::Range;
 
 /// Ranges are cut by so many steps of a quarter of an octave: down to a quarter.
 const STEPS: u8 = 9;
-/// Chips that ranges are tried on: what decides is noise, which all have.
-const CHIPS: usize = 2;
 
 impl QatModel {
     /// Cuts the range of each tensor that only layers read to the part with which these layers have the least error on the macro,
-    /// in their own variances: over some of `chips` and the images `x` `[n][h][w][c]`, after the best straight line of
+    /// in their own variances: over `chips` and the images `x` `[n][h][w][c]`, after the best straight line of
     /// each channel, as [`recalibrate`](Self::recalibrate) takes it out. `seed` is the temporal noise's. Ranges whose steps
     /// are learned stay, and so do those of tensors that are added or averaged.
     ///
@@ -44,7 +42,6 @@ impl QatModel {
             integers,
             images,
         };
-        let chips: Vec<u32> = chips.take(CHIPS).collect();
         let readers = self.readers();
         let cut = |factors: &[f32]| -> Vec<Quantisation> {
             let ranges = self.ranges.iter().zip(factors);
@@ -67,7 +64,7 @@ impl QatModel {
                 self.weight_bits().to_vec(),
                 self.preprocess().clone(),
             );
-            let sums = network.compare_with(&plain, x, spec, &chips, seed)?;
+            let sums = network.compare_with(&plain, x, spec, chips.clone(), seed)?;
             for (best, readers) in best.iter_mut().zip(&readers) {
                 let error: f64 = readers.iter().map(|&i| plain.error(i, &sums[i])).sum();
                 if !readers.is_empty() && error < best.0 {
@@ -118,7 +115,7 @@ impl QatModel {
         plain: &Plain,
         x: &Tensor,
         spec: &MacroSpec,
-        chips: &[u32],
+        chips: Range<u32>,
         seed: u64,
     ) -> Result<Vec<Vec<Sums>>, TrainError> {
         let charges = self.charges(x, spec)?;
@@ -127,8 +124,7 @@ impl QatModel {
         let mapping = farad_map::map(spec, layers).map_err(|e| macro_error(&spec.name, e))?;
         let simulator = Simulator::new(spec, layers, &mapping, &charges, seed);
         let chips: Vec<_> = chips
-            .iter()
-            .map(|&chip| simulator.chip(EngineKind::Fast(Isa::detect()), chip))
+            .map(|chip| simulator.chip(EngineKind::Fast(Isa::detect()), chip))
             .collect();
         let mut of_nodes = vec![Vec::new(); self.graph.nodes.len()];
         for (index, layer) in layers.iter().enumerate() {

@@ -56,8 +56,7 @@ impl Sums {
     /// Variance of the exact accumulators, and what of it [`correction`](Self::correction) leaves as an error.
     pub(super) fn left_over(&self) -> [f64; 2] {
         let n = self.count.max(1);
-        let variance = |[sum, squares]: [i128; 2]| (n * squares - sum * sum) as f64;
-        let (exact, seen) = (variance(self.exact), variance(self.seen));
+        let (exact, seen) = (spread(n, self.exact) as f64, spread(n, self.seen) as f64);
         let covariance = ((n * self.product - self.exact[0] * self.seen[0]) as f64).max(0.0);
         let explained = if seen > 0.0 {
             covariance * covariance / seen
@@ -70,15 +69,15 @@ impl Sums {
     /// Mean and variance of the exact accumulators.
     pub(super) fn exact_moments(&self) -> (f64, f64) {
         let n = self.count.max(1);
-        let variance = n * self.exact[1] - self.exact[0] * self.exact[0];
+        let variance = spread(n, self.exact) as f64;
         let n = n as f64;
-        (self.exact[0] as f64 / n, variance as f64 / (n * n))
+        (self.exact[0] as f64 / n, variance / (n * n))
     }
 
     /// `y = slope x + offset` from the sums of x and its squares, of y, and of the products.
     fn line(n: i128, x: [i128; 2], y: i128, product: i128) -> (f64, f64) {
         // n^2 times variance and covariance are integers, too.
-        let variance = n * x[1] - x[0] * x[0];
+        let variance = spread(n, x);
         let covariance = n * product - x[0] * y;
         // A channel that says nothing, or the contrary, has no gain.
         let slope = match variance > 0 && covariance > 0 {
@@ -88,6 +87,11 @@ impl Sums {
         let mean = |sum: i128| sum as f64 / n as f64;
         (slope, mean(y) - slope * mean(x[0]))
     }
+}
+
+/// `n^2` times the variance of `n` numbers, from their sum and that of their squares.
+fn spread(n: i128, [sum, squares]: [i128; 2]) -> i128 {
+    n * squares - sum * sum
 }
 
 /// Accumulators of one layer at the compared positions, `[site][channel]`.

@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 
 /// Training meets chips from this number on: the chips 0, 1, 2, ... of a user's run are new to the network.
 const FIRST_CHIP: u32 = 1 << 20;
+/// Chips that ranges are tried on: what decides is noise, which all have.
+const FIT_CHIPS: u32 = 2;
 
 /// The int8 network of a run.
 #[derive(Debug)]
@@ -88,7 +90,9 @@ impl Run {
         let seed = self.recipe.seed;
         if stage.qat.fit_ranges {
             self.on_target(stage, |quantised, x, spec| {
-                quantised.model.fit_ranges(x, spec, FIRST_CHIP..u32::MAX, seed)
+                quantised
+                    .model
+                    .fit_ranges(x, spec, FIRST_CHIP..FIRST_CHIP + FIT_CHIPS, seed)
             })?;
         }
         let chips = FIRST_CHIP..FIRST_CHIP + stage.qat.recalibrate_chips;
