@@ -273,8 +273,14 @@ impl Run {
         let per_epoch = self.steps_per_epoch();
         let steps = per_epoch * u64::from(stage.epochs);
         if self.position.step == 0 && !self.position.begun {
+            let began = Instant::now();
             self.begin(stage, criterion.as_deref_mut())?;
             self.position.begun = true;
+            if steps == 0 {
+                self.end_qat(stage)?;
+                self.position.seconds += began.elapsed().as_secs_f64();
+                self.measure(stage, 0, 0.0, Vec::new(), tell)?;
+            }
         }
         let mut order = Vec::new();
         let mut saved = Instant::now();
@@ -397,6 +403,7 @@ impl Run {
         if let Some(criterion) = active.as_mut() {
             criterion.after_step(&mut self.model)?;
         }
+        self.cut_weights(stage)?;
         if let Some(decay) = self.recipe.average {
             let parameters = trained(&self.model, self.quantised.as_ref());
             self.average.update(parameters, decay)?;

@@ -9,7 +9,7 @@
 //! `fold` takes batch norm into the weights, `observe` finds the ranges of activations, `steps` learns step sizes, `integer` rounds
 //! weights, `export` writes the network and `stored` reads it, `forward` runs it, `backward` goes back. `moments` compares
 //! a chip with exact arithmetic: `fit` cuts ranges to what the macro's noise makes best, `recalibrate` takes out what the macro
-//! does to every channel, `surrogate` draws it.
+//! does to every channel, `surrogate` draws it. `rates` makes steps of folded weights relative, and limits them.
 
 mod backward;
 mod export;
@@ -20,6 +20,7 @@ mod integer;
 mod model;
 mod moments;
 mod observe;
+mod rates;
 mod recalibrate;
 mod settings;
 mod steps;
@@ -32,6 +33,7 @@ pub(crate) use forward::{Engines, network_error, with_engines};
 pub use forward::{Forward, target_macro};
 pub use model::{Gradients, Objective, QatModel};
 pub use observe::Observer;
+pub(crate) use rates::{cut, relative};
 pub use settings::{QatSettings, Steps, Through};
 pub(crate) use stored::from_file;
 pub use surrogate::LayerErrors;

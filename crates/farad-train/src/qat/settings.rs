@@ -33,8 +33,13 @@ pub struct QatSettings {
     pub images: usize,
     /// Whether the ranges of activations are cut to what suits the macro before training.
     pub fit_ranges: bool,
+    /// Weights are held within so many times the root mean square of their channel, from before the first step on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_weights: Option<f32>,
     /// Chips over which channels are recalibrated before training; 0 for no recalibration.
     pub recalibrate_chips: u32,
+    /// Whether weights learn at the rate times the squared length of their channel, as before batch norm.
+    pub relative_rates: bool,
     /// Finds the ranges of activations.
     pub observer: Observer,
     /// Test images that an epoch is measured with; 0 for all.
@@ -77,7 +82,9 @@ impl Default for QatSettings {
             steps_per_chip: 4,
             images: 128,
             fit_ranges: true,
+            cut_weights: None,
             recalibrate_chips: 8,
+            relative_rates: true,
             observer: Observer::default(),
             forward: None,
             test_images: 0,
@@ -132,6 +139,10 @@ impl QatSettings {
             "a `forward` through a macro needs the `macro`",
         );
         check((0.0..=1.0).contains(&self.distil), "`distil` must be in 0..1");
+        check(
+            self.cut_weights.is_none_or(|times| times >= 1.0),
+            "`cut_weights` is at least 1, the root mean square itself",
+        );
         problems
     }
 

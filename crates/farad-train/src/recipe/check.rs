@@ -133,7 +133,8 @@ impl Stage {
         let trains = !matches!(self.stage, Kind::Prune | Kind::Export);
         let prunes = matches!(self.stage, Kind::Variational | Kind::Prune);
         let quantises = matches!(self.stage, Kind::Qat | Kind::Export);
-        if trains {
+        // What a stage of quantisation-aware training does first can be all that it does.
+        if trains && (self.stage != Kind::Qat || self.epochs > 0) {
             check(self.epochs > 0, "T0103", "epochs", format!("{name} needs `epochs`"));
             check(!self.rate.is_empty(), "T0103", "rate", format!("{name} needs `rate`"));
         }

@@ -6,7 +6,7 @@ use crate::TrainError;
 use crate::evaluate::integer_accuracy;
 use crate::optimizer::Average;
 use crate::prune::{Batch, Progress};
-use crate::qat::{Forward, LayerErrors, Objective, QatModel, Steps, Through, network_error};
+use crate::qat::{Forward, LayerErrors, Objective, QatModel, Steps, Through, cut, network_error, relative};
 use crate::recipe::{Kind, Stage};
 use candle_core::Tensor;
 use farad_hw::MacroSpec;
@@ -88,6 +88,7 @@ impl Run {
             };
         }
         let seed = self.recipe.seed;
+        self.cut_weights(stage)?;
         if stage.qat.fit_ranges {
             self.on_target(stage, |quantised, x, spec| {
                 quantised
@@ -102,6 +103,14 @@ impl Run {
             })?;
         }
         self.meet_chip(stage)
+    }
+
+    /// Holds weights within the stage's limit.
+    pub(super) fn cut_weights(&self, stage: &Stage) -> Result<(), TrainError> {
+        match (&self.quantised, stage.qat.cut_weights) {
+            (Some(quantised), Some(times)) => Ok(cut(quantised.model.parameters(), times)?),
+            _ => Ok(()),
+        }
     }
 
     /// The averaged weights stay. What they give on chips is what they were trained for: there is nothing to recalibrate.
@@ -193,6 +202,9 @@ impl Run {
         };
         let gradients = quantised.model.gradients(batch, images, forward, objective)?;
         let mut of = gradients.of;
+        if stage.qat.relative_rates {
+            relative(&mut of, quantised.model.parameters())?;
+        }
         if stage.qat.steps == Some(Steps::Observed) {
             // Those that an earlier stage learned stay.
             of.retain(|name, _| !name.ends_with(".step"));

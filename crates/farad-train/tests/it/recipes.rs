@@ -368,6 +368,31 @@ fn training_on_chips_helps_on_another_chip() {
     assert!(trained.accuracy > plain.accuracy + 0.05, "{plain:?} {trained:?}");
 }
 
+/// What a stage does before its first step can be all that it does: the same as steps of length 0.
+#[test]
+fn a_stage_without_epochs_fits_and_recalibrates() {
+    let folder = tempfile::tempdir().unwrap();
+    let [dense, none, still] = checkpoints(folder.path(), ["dense", "none", "still"]);
+    start(&recipe(folder.path(), DENSE), &dense)
+        .follow(&|| false, &mut |_| {})
+        .unwrap();
+    let weights = |checkpoint: &Path, stages: &str| {
+        let mut recipe = recipe(folder.path(), stages);
+        recipe.from = Some(dense.display().to_string());
+        let mut run = start(&recipe, checkpoint);
+        run.follow(&|| false, &mut |_| {}).unwrap();
+        let last = run.rows().len() - 2;
+        assert_eq!(run.rows()[last].kind.as_str(), "qat");
+        let network = farad_net::StoredGraph::parse(&network(checkpoint)).unwrap();
+        let layers = ["conv1", "conv2", "conv3", "dense"];
+        let layers = layers.map(|l| (network.weights(l).unwrap(), network.quantisation(l)));
+        (run.rows()[last].accuracy, layers)
+    };
+    let stages = qat("[[0, 0.0]]", "recalibrate_chips = 2");
+    let at_once = weights(&none, &stages.replace("epochs = 6\nrate = [[0, 0.0]]\n", ""));
+    assert!(at_once == weights(&still, &stages));
+}
+
 /// Stopped after every so many steps and made anew from the file, until it is done; the number of stops.
 fn restarts(recipe: &Recipe, checkpoint: &Path, after: u32) -> u32 {
     for restarts in 0.. {
