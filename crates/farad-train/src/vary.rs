@@ -299,21 +299,23 @@ mod tests {
     #[test]
     fn the_recipes_that_come_along_can_be_followed() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../networks/recipes");
-        for entry in std::fs::read_dir(folder).unwrap() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
             let file = entry.unwrap().path();
             let plan = Plan::parse(&std::fs::read_to_string(&file).unwrap()).unwrap();
-            // A start, and a network that is not built in, are files seen from the repository.
-            let is_whole = |r: &Recipe| r.from.is_none() && !r.network.ends_with(".toml");
-            for point in plan.points.iter().filter(|p| is_whole(&p.recipe)) {
-                assert_eq!(point.recipe.input_problems(), [], "{}", file.display());
+            // A start is a file seen from the repository, and so is a network that is not built in.
+            for point in plan.points.iter().filter(|p| p.recipe.from.is_none()) {
+                let mut recipe = point.recipe.clone();
+                if recipe.network.ends_with(".toml") {
+                    recipe.network = folder.join("../..").join(&recipe.network).display().to_string();
+                }
+                assert_eq!(recipe.input_problems(), [], "{}", file.display());
             }
             if file.file_stem().unwrap() == "criteria-resnet20" {
-                let stages = plan.points.iter().flat_map(|p| &p.recipe.stages);
+                let of_one_seed = plan.points.iter().filter(|p| p.recipe.seed == 1);
+                let stages = of_one_seed.flat_map(|p| &p.recipe.stages);
                 let mut compared: Vec<&str> = stages.filter_map(|s| s.criterion.as_deref()).collect();
                 let mut all: Vec<&str> = crate::prune::CRITERIA.iter().map(|c| c.name).collect();
                 compared.sort_unstable();
-                // Each with every seed.
-                compared.dedup();
                 all.sort_unstable();
                 assert_eq!(compared, all);
             }
