@@ -348,6 +348,17 @@ fn qat(rate: &str, settings: &str) -> String {
     )
 }
 
+/// The run of `stages` that goes on from the checkpoint `from`, at its end.
+fn gone_on(folder: &Path, from: &Path, stages: &str, checkpoint: &Path) -> Run {
+    let recipe = Recipe {
+        from: Some(from.display().to_string()),
+        ..recipe(folder, stages)
+    };
+    let mut run = start(&recipe, checkpoint);
+    run.follow(&|| false, &mut |_| {}).unwrap();
+    run
+}
+
 /// Training on chips makes up for much of what a coarse converter costs, on a chip that it has not seen.
 #[test]
 fn training_on_chips_helps_on_another_chip() {
@@ -357,10 +368,7 @@ fn training_on_chips_helps_on_another_chip() {
         .follow(&|| false, &mut |_| {})
         .unwrap();
     let accuracy = |name: &str, stages: &str| {
-        let mut recipe = recipe(folder.path(), stages);
-        recipe.from = Some(dense.display().to_string());
-        let mut run = start(&recipe, &folder.path().join(name));
-        run.follow(&|| false, &mut |_| {}).unwrap();
+        let run = gone_on(folder.path(), &dense, stages, &folder.path().join(name));
         run.rows()[5].clone()
     };
     let plain = accuracy("plain", &qat("[[0, 0.0]]", "recalibrate_chips = 0"));
@@ -378,10 +386,7 @@ fn a_stage_without_epochs_fits_and_recalibrates() {
         .follow(&|| false, &mut |_| {})
         .unwrap();
     let weights = |checkpoint: &Path, stages: &str| {
-        let mut recipe = recipe(folder.path(), stages);
-        recipe.from = Some(dense.display().to_string());
-        let mut run = start(&recipe, checkpoint);
-        run.follow(&|| false, &mut |_| {}).unwrap();
+        let run = gone_on(folder.path(), &dense, stages, checkpoint);
         let last = run.rows().len() - 2;
         assert_eq!(run.rows()[last].kind.as_str(), "qat");
         let network = farad_net::StoredGraph::parse(&network(checkpoint)).unwrap();
