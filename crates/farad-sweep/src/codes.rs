@@ -16,8 +16,8 @@ const CODES: &[(&str, &str)] = &[
     (
         "S0101",
         "A name does not exist.\n\nAn experiment has the keys `name`, `description`, `constraints`, `metrics`, `maximize`, `minimize` and the tables \
-         [base], [axes], [[zip]], [sample], [solve], [report] and [[plot]]. What can be set or varied is a flag of `farad run` without its dashes (`network`, `macro`, \
-         `data`, `images`, `chips`, `seed`, `engine`, `pixel_max`, `mean`, `std`, `note`) or any key of the macro (`adc.bits`).",
+         [base], [axes], [[zip]], [sample], [solve], [report] and [[plot]]. What can be set or varied is a flag of `farad run` without its dashes (`network`, `macro`, `profile`, \
+         `calibration`, `data`, `images`, `chips`, `seed`, `engine`, `pixel_max`, `mean`, `std`, `note`) or any key of the macro (`adc.bits`).",
     ),
     (
         "S0102",
