@@ -37,9 +37,9 @@ pub enum TrainError {
     /// No way to prune that far.
     #[error("budget cannot be met: {0}")]
     Budget(String),
-    /// The loss is no number any more.
+    /// The loss or a weight is no number any more.
     #[error(
-        "the loss is {loss} at step {step} of stage {stage} ({kind}): lower its `rate`{}",
+        "{problem} at step {step} of stage {stage} ({kind}): lower its `rate`{}",
         if *.kept { "; the last checkpoint is intact" } else { "" }
     )]
     Diverged {
@@ -49,8 +49,8 @@ pub enum TrainError {
         kind: &'static str,
         /// Step of the stage.
         step: u64,
-        /// The loss.
-        loss: f32,
+        /// What is no number.
+        problem: String,
         /// Whether there is a checkpoint.
         kept: bool,
     },

@@ -15,16 +15,14 @@ const EVALUATION: usize = 250;
 /// Images that one thread runs together through the int8 network.
 const TOGETHER: usize = 16;
 
-/// Accuracy on the test images, with batch-norm moments estimated anew: noise of masks, resolution and averaged
-/// weights all make the running ones wrong.
-pub(crate) fn float_accuracy(
+/// Estimates the moments of batch norm anew: noise of masks, resolution and averaged weights all make the running ones wrong.
+pub(crate) fn reestimate(
     model: &mut Model,
     train: &Images<'_>,
-    test: &Images<'_>,
     seed: u64,
     batch: usize,
     precision: Precision,
-) -> Result<f64, TrainError> {
+) -> Result<(), TrainError> {
     let device = model.device().clone();
     let order = train.order(seed, u32::MAX);
     let masks = model.mean_masks(batch)?;
@@ -34,6 +32,12 @@ pub(crate) fn float_accuracy(
         let statistics = Statistics::Batch { momentum };
         forward(model, &x, statistics, &masks, precision)?;
     }
+    Ok(())
+}
+
+/// Accuracy on the test images.
+pub(crate) fn float_accuracy(model: &mut Model, test: &Images<'_>, precision: Precision) -> Result<f64, TrainError> {
+    let device = model.device().clone();
     let all: Vec<u32> = (0..test.len() as u32).collect();
     let mut right = 0;
     for indices in all.chunks(EVALUATION) {

@@ -326,6 +326,14 @@ impl Builder {
         if layer.repeat.is_some() && layer.residual.is_none() {
             return Err("repeat is for residual blocks".to_owned());
         }
+        if layer.pool.is_some() || layer.dense.is_some() {
+            if block.is_some() {
+                return Err("pool and dense cannot be in a residual block".to_owned());
+            }
+            if layer.kernel.is_some() || layer.stride.is_some() || layer.activation.is_some() {
+                return Err("kernel, stride and activation are those of convolutions".to_owned());
+            }
+        }
         if let Some(body) = &layer.residual {
             if block.is_some() {
                 return Err("a residual block inside a residual block".to_owned());
@@ -426,8 +434,9 @@ impl Builder {
     }
 
     fn finish(self, name: &str, last: usize) -> Result<Graph, String> {
-        if self.nodes[last].op != Op::Dense {
-            return Err("the last layer must be dense".to_owned());
+        let dense = self.nodes.iter().filter(|node| node.op == Op::Dense).count();
+        if self.nodes[last].op != Op::Dense || dense != 1 {
+            return Err("the last layer must be dense, and no other".to_owned());
         }
         let roots: Vec<usize> = (0..self.groups.len()).map(|g| self.root(g)).collect();
         let mut kept: Vec<usize> = roots.clone();
@@ -541,6 +550,15 @@ mod tests {
             }
         };
         assert!(refuse("{ conv = 8 }").contains("the last layer must be dense"));
+        let end = "{ pool = 'average' }, { dense = 10 }";
+        assert!(refuse(&format!("{end}, {{ dense = 10 }}")).contains("dense, and no other"));
+        let inside = refuse(&format!("{{ residual = [{{ conv = 3 }}, {{ pool = 'max' }}] }}, {end}"));
+        assert!(
+            inside.contains("layer 1: pool and dense cannot be in a residual block"),
+            "{inside}"
+        );
+        let strided = refuse(&format!("{{ pool = 'max', kernel = 3, stride = 2 }}, {end}"));
+        assert!(strided.contains("layer 1: kernel, stride and activation are those of convolutions"));
         assert!(refuse("{ conv = 8 }, { dense = 10 }").contains("average pooling"));
         assert!(refuse("{ conv = 8, dense = 10 }").contains("layer 1: needs exactly one of"));
         assert!(refuse("{ conv = 8, kernel = 2 }").contains("odd kernel"));

@@ -47,8 +47,8 @@ pub struct Recipe {
     /// Weight decay, of convolution and dense weights only.
     #[serde(default)]
     pub weight_decay: f32,
-    /// Decay of the averaged weights that are evaluated and handed on, for each step; none evaluates the weights
-    /// themselves.
+    /// Decay of the averaged weights that are evaluated, quantised, and the start of other recipes, for each step; none takes the
+    /// weights themselves. Criteria score the weights themselves.
     #[serde(default)]
     pub average: Option<f32>,
     /// Changes to training images.
@@ -401,6 +401,56 @@ mod tests {
         let qat = GOOD.replace("\"dense\"", "\"qat\"");
         let error = refused(&format!("{qat}[[stage]]\nstage = \"export\"\n{dense}"));
         assert!(error.contains("only `qat` and `export` can follow"), "{error}");
+    }
+
+    /// A key without an effect would be taken for one that works.
+    #[test]
+    fn what_a_stage_would_not_use_is_refused() {
+        let after = |stage: &str| refused(&format!("{GOOD}[[stage]]\n{stage}"));
+        let qat = |settings: &str| after(&format!("stage = 'qat'\nqat = {{ {settings} }}"));
+        let prune = |keys: &str| after(&format!("stage = 'prune'\nbudget = {{ macs = 0.5 }}\n{keys}"));
+        let export = |settings: &str| after(&format!("stage = 'export'\nqat = {{ {settings} }}"));
+        for (error, expected) in [
+            (qat("set = { adc.bits = 4 }"), "`set` changes a `macro`"),
+            (qat("recalibrate_chips = 2"), "are about a `macro`"),
+            (qat("observer = { percentile = 0.9999 }"), "`percentile` is in percent"),
+            (
+                export("observer = { min-max = { decay = 1.5 } }"),
+                "`decay` of `min-max`",
+            ),
+            (export("cut_weights = 3"), "stage 2 (export) only quantises"),
+            (prune("criterion = 'l1-norm'\nrate = [[0, 0.1]]\nsize = 8"), "no `rate`"),
+            (prune("criterion = 'l1-norm'\nmask_rate = 0.1"), "no `mask_rate`"),
+            (prune("criterion = 'variational-mask'"), "are all alike"),
+            (
+                prune("criterion = 'variational-mask'\nshrink = { from = 0, until = 0, threshold = 1 }"),
+                "prunes at once",
+            ),
+            (
+                after("stage = 'qat'\n[[stage]]\nstage = 'export'\nqat = { observer = { percentile = 99 } }"),
+                "no `observer`",
+            ),
+        ] {
+            assert!(error.contains(expected), "{error}");
+        }
+        for (key, value) in [("checkpoint_s", "inf"), ("average", "nan")] {
+            let error = refused(&format!("{key} = {value}\n{GOOD}"));
+            assert!(error.contains(&format!("`{key}` must be")), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_export_before_training_in_int8_says_nothing_of_its_bits() {
+        let stages =
+            "[[stage]]\nstage = 'export'\n[[stage]]\nstage = 'qat'\nqat = { weights = 4 }\n[[stage]]\nstage = 'export'";
+        Recipe::parse(&format!("{GOOD}{stages}")).unwrap();
+        let laplace = "[[stage]]\nstage = 'prune'\nbudget = { macs = 0.5 }\ncriterion = 'variational-mask'\nsettings = { log_variance = 'laplace' }";
+        Recipe::parse(&format!("{GOOD}{laplace}")).unwrap();
+        // What was int8 to begin with may have any bits, until a stage says which.
+        let qat = |settings: &str| format!("[[stage]]\nstage = 'qat'\nqat = {{ {settings} }}\n");
+        let from = |stages: &str| format!("network = 'x'\ndataset = 'y'\nfrom = 'n.onnx'\n{stages}");
+        Recipe::parse(&from(&(qat("") + &qat("weights = 4")))).unwrap();
+        assert!(refused(&from(&(qat("weights = 4") + &qat("weights = 8")))).contains("`weights` is 4 since"));
     }
 
     /// A problem of form hides neither the next one nor a contradiction.

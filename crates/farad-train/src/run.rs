@@ -6,11 +6,12 @@ mod start;
 
 pub(crate) use qat::{Quantised, Teacher};
 pub(crate) use start::preprocess;
-use start::{adopt, differences, first, from_network, trained};
+use start::{adopt, differences, first, from_checkpoint, from_network, trained};
 
 use crate::batches::{Images, channel_statistics};
 use crate::checkpoint::{self, Kept, Position};
-use crate::evaluate::{float_accuracy, integer_accuracy};
+use crate::evaluate::{float_accuracy, integer_accuracy, reestimate};
+use crate::ops::with_slice;
 use crate::optimizer::{Average, Optimizer, Rule};
 use crate::prune::{Batch, Budget, Criterion, Progress, log_alpha_histogram};
 use crate::qat::{Forward, target_macro};
@@ -135,7 +136,7 @@ impl Run {
         let mut statistics = channel_statistics(&train);
         let kept = if checkpoint.exists() {
             let mut kept = checkpoint::read(checkpoint, &mut model, &statistics)?;
-            let begun = kept.position.stage + usize::from(kept.position.step > 0);
+            let begun = kept.position.stage + usize::from(kept.position.step > 0 || kept.position.begun);
             if let Some(differs) = differences(&kept.position.recipe, &recipe, begun) {
                 return Err(TrainError::File {
                     path: checkpoint.to_owned(),
@@ -150,11 +151,7 @@ impl Run {
         } else {
             let mut kept = match (&recipe.from, recipe.network_file()) {
                 (_, Some(file)) => from_network(file, &mut model, recipe.seed)?,
-                (Some(from), None) => {
-                    let kept = checkpoint::read(Path::new(from), &mut model, &statistics)?;
-                    adopt(&model.parameters, &kept.average)?;
-                    Kept::default()
-                }
+                (Some(from), None) => from_checkpoint(Path::new(from), &mut model, &statistics)?,
                 (None, None) => Kept::default(),
             };
             kept.position.recipe = text;
@@ -276,8 +273,8 @@ impl Run {
             let began = Instant::now();
             self.begin(stage, criterion.as_deref_mut())?;
             self.position.begun = true;
+            self.position.seconds += began.elapsed().as_secs_f64();
             if steps == 0 {
-                self.position.seconds += began.elapsed().as_secs_f64();
                 self.measure(stage, 0, 0.0, Vec::new(), tell)?;
             }
         }
@@ -308,8 +305,8 @@ impl Run {
                 let log_alpha = log_alpha_histogram(&self.model)?;
                 self.shrink_after(stage, criterion.as_deref_mut(), epoch)?;
                 self.position.seconds += began.elapsed().as_secs_f64();
-                if stage.stage == Kind::Qat && step + 1 == steps {
-                    self.end_qat(stage)?;
+                if stage.stage == Kind::Qat {
+                    self.end_qat_epoch(stage, step + 1 == steps)?;
                 }
                 let loss = self.position.loss_sum / per_epoch as f64;
                 self.position.loss_sum = 0.0;
@@ -374,14 +371,15 @@ impl Run {
             Some(quantised) => self.qat_gradients(quantised, stage, &batch, indices, progress)?,
             None => self.float_gradients(active.as_deref(), &batch, progress)?,
         };
+        let diverged = |problem: String| TrainError::Diverged {
+            stage: self.position.stage + 1,
+            kind: stage.stage.as_str(),
+            step,
+            problem,
+            kept: self.checkpoint.exists(),
+        };
         if !loss.is_finite() {
-            return Err(TrainError::Diverged {
-                stage: self.position.stage + 1,
-                kind: stage.stage.as_str(),
-                step,
-                loss,
-                kept: self.checkpoint.exists(),
-            });
+            return Err(diverged(format!("the loss is {loss}")));
         }
         let parameters = trained(&self.model, self.quantised.as_ref());
         for (name, gradient) in &gradients {
@@ -398,6 +396,14 @@ impl Run {
             };
             self.optimizer
                 .step(name, &parameters[name], gradient, rule, rate as f32)?;
+        }
+        if self.quantised.is_some() {
+            // Stored as integers they would be numbers again, and the loss with them.
+            for (name, parameter) in parameters {
+                if !with_slice(parameter, |values| values.iter().all(|v| v.is_finite()))? {
+                    return Err(diverged(format!("`{name}` is no number")));
+                }
+            }
         }
         if let Some(criterion) = active.as_mut() {
             criterion.after_step(&mut self.model)?;
@@ -555,13 +561,18 @@ impl Run {
     }
 
     fn evaluate(&mut self) -> Result<f64, TrainError> {
-        let train = Self::images(&self.train, &self.statistics);
+        self.reestimate()?;
         let test = Self::images(&self.test, &self.statistics);
+        float_accuracy(&mut self.model, &test, self.recipe.precision.into())
+    }
+
+    /// Finds the moments of batch norm anew.
+    fn reestimate(&mut self) -> Result<(), TrainError> {
+        let train = Self::images(&self.train, &self.statistics);
         let recipe = &self.recipe;
-        float_accuracy(
+        reestimate(
             &mut self.model,
             &train,
-            &test,
             recipe.seed,
             recipe.batch,
             recipe.precision.into(),

@@ -8,15 +8,15 @@
 //! the few large weights is the same for every image and adds up through the layers.
 
 use super::QatModel;
-use super::forward::{Forward, Integers, macro_error};
-use super::moments::{Sums, compared};
+use super::forward::{Forward, Integers, with_chips};
+use super::moments::{Sums, compared, exact_layer};
 use super::steps::of_output;
 use crate::TrainError;
 use crate::graph::Op;
 use candle_core::Tensor;
 use farad_hw::MacroSpec;
-use farad_net::{Activations, Quantisation};
-use farad_sim::{DigitalNetwork, EngineKind, Isa, Simulator};
+use farad_net::{Activations, MacLayer, Quantisation};
+use farad_sim::DigitalNetwork;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -33,16 +33,8 @@ impl QatModel {
     /// If the images do not fit the network, or the network does not fit the macro.
     pub fn fit_ranges(&mut self, x: &Tensor, spec: &MacroSpec, chips: Range<u32>, seed: u64) -> Result<(), TrainError> {
         let images: Vec<u32> = (0..x.dim(0)? as u32).collect();
-        let integers = self.integers()?;
-        let plain = Plain {
-            codes: integers
-                .run(&self.graph, self.input(x)?, &images, Forward::Exact)?
-                .codes,
-            exact: DigitalNetwork::new(integers.network.mac_layers()),
-            integers,
-            images,
-        };
         let readers = self.readers();
+        let plain = Plain::new(self, x, images, &readers)?;
         let cut = |factors: &[f32]| -> Vec<Quantisation> {
             let ranges = self.ranges.iter().zip(factors);
             let cut = |(range, factor): (&Quantisation, &f32)| Quantisation {
@@ -118,48 +110,70 @@ impl QatModel {
         chips: Range<u32>,
         seed: u64,
     ) -> Result<Vec<Vec<Sums>>, TrainError> {
-        let charges = self.charges(x, spec)?;
         let integers = self.integers()?;
+        let charges = self.charges_of(&integers.network, x, spec)?;
         let layers = integers.network.mac_layers();
-        let mapping = farad_map::map(spec, layers).map_err(|e| macro_error(&spec.name, e))?;
-        let simulator = Simulator::new(spec, layers, &mapping, &charges, seed);
-        let chips: Vec<_> = chips
-            .map(|chip| simulator.chip(EngineKind::Fast(Isa::detect()), chip))
-            .collect();
-        let mut of_nodes = vec![Vec::new(); self.graph.nodes.len()];
-        for (index, layer) in layers.iter().enumerate() {
-            let node = integers.nodes[index];
-            let input = self.graph.nodes[node].inputs[0];
-            let (codes, exact) = plain.layer(index, input, layer.shape.positions() * layer.shape.out_c);
-            let data: Vec<u8> = codes
-                .par_iter()
-                .map(|&code| stored(code, plain.integers.ranges[input], integers.ranges[input]))
-                .collect();
-            let x = Activations {
-                data: &data,
-                images: &plain.images,
-            };
-            let mut sums = vec![Sums::default(); layer.shape.out_c];
-            for chip in &chips {
-                let seen = compared(chip, index, layer, x, &exact).sums();
-                sums.iter_mut().zip(&seen).for_each(|(sums, seen)| sums.merge(seen));
+        with_chips(layers, spec, &charges, (chips, seed), |chips| {
+            let mut of_nodes = vec![Vec::new(); self.graph.nodes.len()];
+            for (index, layer) in layers.iter().enumerate() {
+                let Some(exact) = &plain.accumulators[index] else {
+                    continue;
+                };
+                let node = integers.nodes[index];
+                let input = self.graph.nodes[node].inputs[0];
+                let data: Vec<u8> = plain.codes[input]
+                    .par_iter()
+                    .map(|&code| stored(code, plain.integers.ranges[input], integers.ranges[input]))
+                    .collect();
+                let x = Activations {
+                    data: &data,
+                    images: &plain.images,
+                };
+                let mut sums = vec![Sums::default(); layer.shape.out_c];
+                for chip in chips {
+                    let seen = compared(chip, index, layer, x, exact).sums();
+                    sums.iter_mut().zip(&seen).for_each(|(sums, seen)| sums.merge(seen));
+                }
+                of_nodes[node] = sums;
             }
-            of_nodes[node] = sums;
-        }
-        Ok(of_nodes)
+            of_nodes
+        })
     }
 }
 
 /// A network in exact integers, and what it computed of some images.
 struct Plain {
     integers: Integers,
-    exact: DigitalNetwork,
     images: Vec<u32>,
     /// The output of each node.
     codes: Vec<Vec<u8>>,
+    /// Of each layer that reads a tensor whose range may be cut.
+    accumulators: Vec<Option<Vec<i32>>>,
 }
 
 impl Plain {
+    fn new(model: &QatModel, x: &Tensor, images: Vec<u32>, readers: &[Vec<usize>]) -> Result<Self, TrainError> {
+        let integers = model.integers()?;
+        let trace = integers.run(&model.graph, model.input(x)?, &images, Forward::Exact)?;
+        let layers = integers.network.mac_layers();
+        let exact = DigitalNetwork::new(layers);
+        let of_layer = |(index, layer): (usize, &MacLayer)| {
+            let node = integers.nodes[index];
+            readers.iter().flatten().any(|&reader| reader == node).then(|| {
+                let mut out = vec![0; images.len() * layer.shape.positions() * layer.shape.out_c];
+                let codes = &trace.codes[model.graph.nodes[node].inputs[0]];
+                exact_layer(&exact, index, images.len(), codes, &mut out);
+                out
+            })
+        };
+        Ok(Self {
+            accumulators: layers.iter().enumerate().map(of_layer).collect(),
+            codes: trace.codes,
+            integers,
+            images,
+        })
+    }
+
     /// The error of the layer at a node over its variance, channels weighed by what their accumulators stand for.
     fn error(&self, node: usize, sums: &[Sums]) -> f64 {
         let scales = self.integers.layers[node].iter().flat_map(|layer| &layer.scales);
@@ -169,17 +183,6 @@ impl Plain {
             [total[0] + square * variance, total[1] + square * error]
         });
         if variance > 0.0 { error / variance } else { 0.0 }
-    }
-
-    /// What layer `index` read of node `input`, and its accumulators, `outputs` for an image.
-    fn layer(&self, index: usize, input: usize, outputs: usize) -> (&[u8], Vec<i32>) {
-        let codes = &self.codes[input];
-        let mut exact = vec![0; self.images.len() * outputs];
-        codes
-            .par_chunks(codes.len() / self.images.len().max(1))
-            .zip(exact.par_chunks_mut(outputs))
-            .for_each(|(image, out)| self.exact.image(index, image, out));
-        (codes, exact)
     }
 }
 

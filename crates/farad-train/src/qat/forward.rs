@@ -10,6 +10,7 @@ use farad_net::{Activations, MacEngine, MacLayer, Network, Quantisation};
 use farad_sim::{Chip, DigitalEngine, DigitalNetwork, EngineKind, Isa, Simulator};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Images that one thread runs together.
 const CHUNK: usize = 8;
@@ -230,13 +231,29 @@ pub(crate) fn with_engines<T>(
             charges,
             chip,
             seed,
-        } => {
-            let mapping = farad_map::map(spec, layers).map_err(|e| macro_error(&spec.name, e))?;
-            let simulator = Simulator::new(spec, layers, &mapping, charges, seed);
-            let chip = simulator.chip(EngineKind::Fast(Isa::detect()), chip);
-            Ok(f(Engines::Chip(&chip)))
-        }
+        } => with_chips(layers, spec, charges, (chip..chip + 1, seed), |chips| {
+            f(Engines::Chip(&chips[0]))
+        }),
     }
+}
+
+/// Calls `f` with chips of a macro, of these numbers and this seed of the temporal noise.
+///
+/// # Errors
+/// If the layers cannot be put on the macro.
+pub(super) fn with_chips<T>(
+    layers: &[MacLayer],
+    spec: &MacroSpec,
+    charges: &[Vec<ChargeStats>],
+    (chips, seed): (Range<u32>, u64),
+    f: impl FnOnce(&[Chip<'_>]) -> T,
+) -> Result<T, TrainError> {
+    let mapping = farad_map::map(spec, layers).map_err(|e| macro_error(&spec.name, e))?;
+    let simulator = Simulator::new(spec, layers, &mapping, charges, seed);
+    let chips: Vec<Chip<'_>> = chips
+        .map(|chip| simulator.chip(EngineKind::Fast(Isa::detect()), chip))
+        .collect();
+    Ok(f(&chips))
 }
 
 /// An engine that also notes what accumulators are before they are rounded.

@@ -280,10 +280,19 @@ impl QatModel {
     /// # Errors
     /// If the images do not fit the network, or the network does not fit the macro.
     pub fn charges(&self, x: &Tensor, spec: &MacroSpec) -> Result<Vec<Vec<ChargeStats>>, TrainError> {
-        let network = self.network()?;
+        self.charges_of(&self.network()?, x, spec)
+    }
+
+    /// [`charges`](Self::charges) of `network`, which is this one's.
+    pub(super) fn charges_of(
+        &self,
+        network: &Network,
+        x: &Tensor,
+        spec: &MacroSpec,
+    ) -> Result<Vec<Vec<ChargeStats>>, TrainError> {
         let mapping = farad_map::map(spec, network.mac_layers()).map_err(|e| macro_error(&spec.name, e))?;
         let images: Vec<u32> = (0..x.dim(0)? as u32).collect();
-        farad_sim::charge_statistics(spec, &network, &mapping, &self.input(x)?, &images)
+        farad_sim::charge_statistics(spec, network, &mapping, &self.input(x)?, &images)
             .map_err(|e| network_error(&self.graph.name, e))
     }
 

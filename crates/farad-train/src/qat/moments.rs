@@ -3,13 +3,13 @@
 //! Accumulators are compared at some output positions of calibration images, layer by layer in one pass: each layer gets what the
 //! layers before it gave with the errors that were found there, so nothing is converted that is not looked at.
 
-use super::forward::{Integers, macro_error, network_error};
+use super::forward::{Integers, network_error, with_chips};
 use super::surrogate::LayerErrors;
 use crate::TrainError;
 use farad_hw::MacroSpec;
 use farad_hw::scale::ChargeStats;
 use farad_net::{Activations, MacEngine, MacLayer};
-use farad_sim::{Chip, DigitalNetwork, EngineKind, Isa, Simulator};
+use farad_sim::{Chip, DigitalNetwork};
 use rayon::prelude::*;
 
 /// Output positions of a layer that are compared, over all images. The gain and offset that are found are off by about
@@ -133,21 +133,30 @@ pub(super) fn measure(
 ) -> Result<Measured, TrainError> {
     let network = &integers.network;
     let layers = network.mac_layers();
-    let mapping = farad_map::map(spec, layers).map_err(|e| macro_error(&spec.name, e))?;
-    let simulator = Simulator::new(spec, layers, &mapping, charges, seed);
-    let mut compare = Compare {
-        chip: &simulator.chip(EngineKind::Fast(Isa::detect()), chip),
-        exact: DigitalNetwork::new(layers),
-        seed,
-        measured: Measured {
-            sums: Vec::new(),
-            errors: Vec::new(),
-        },
-    };
-    network
-        .run(input, images, &mut compare)
-        .map_err(|e| network_error(network.name(), e))?;
-    Ok(compare.measured)
+    with_chips(layers, spec, charges, (chip..chip + 1, seed), |chips| {
+        let mut compare = Compare {
+            chip: &chips[0],
+            exact: DigitalNetwork::new(layers),
+            seed,
+            measured: Measured {
+                sums: Vec::new(),
+                errors: Vec::new(),
+            },
+        };
+        network
+            .run(input, images, &mut compare)
+            .map_err(|e| network_error(network.name(), e))?;
+        Ok(compare.measured)
+    })?
+}
+
+/// The exact accumulators `[image][position][channel]` of layer `index`, for the stored bytes of `images` images.
+pub(super) fn exact_layer(exact: &DigitalNetwork, index: usize, images: usize, input: &[u8], out: &mut [i32]) {
+    let images = images.max(1);
+    input
+        .par_chunks((input.len() / images).max(1))
+        .zip(out.par_chunks_mut((out.len() / images).max(1)))
+        .for_each(|(image, out)| exact.image(index, image, out));
 }
 
 /// What `chip` makes of `x`, all images at once, beside the exact accumulators of another input or the same, at some positions.
@@ -206,18 +215,12 @@ struct Compare<'a> {
 
 impl MacEngine for Compare<'_> {
     fn accumulate(&mut self, index: usize, layer: &MacLayer, x: Activations<'_>, out: &mut [i32]) {
-        let shape = &layer.shape;
-        let (image_len, positions, channels) = (shape.in_h * shape.in_w * shape.in_c, shape.positions(), shape.out_c);
-        let images = x
-            .data
-            .par_chunks(image_len)
-            .zip(out.par_chunks_mut(positions * channels));
-        images.for_each(|(image, out)| self.exact.image(index, image, out));
-
+        exact_layer(&self.exact, index, x.images.len(), x.data, out);
         let pairs = compared(self.chip, index, layer, x, out);
         let sums = pairs.sums();
         let errors = LayerErrors::new(&pairs, &sums);
-        let images = x.images.par_iter().zip(out.par_chunks_mut(positions * channels));
+        let per_image = layer.shape.positions() * layer.shape.out_c;
+        let images = x.images.par_iter().zip(out.par_chunks_mut(per_image));
         images.for_each(|(&image, out)| errors.apply(self.seed, index, image, out));
         self.measured.sums.push(sums);
         self.measured.errors.push(errors);

@@ -29,6 +29,19 @@ pub enum Observer {
     Mse,
 }
 
+impl Observer {
+    /// What is wrong with its number.
+    pub(crate) fn problem(self) -> Option<&'static str> {
+        match self {
+            Self::MinMax { decay } if !(0.0..1.0).contains(&decay) => Some("`decay` of `min-max` must be in 0..1"),
+            Self::Percentile(percent) if !(percent > 50.0 && percent <= 100.0) => {
+                Some("`percentile` is in percent, above 50 and at most 100")
+            }
+            Self::MinMax { .. } | Self::Percentile(_) | Self::Mse => None,
+        }
+    }
+}
+
 /// What was seen of a tensor.
 #[derive(Debug, Default)]
 struct Seen {

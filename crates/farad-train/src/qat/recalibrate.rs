@@ -31,7 +31,7 @@ impl QatModel {
         let integers = self.integers()?;
         let input = self.input(x)?;
         let images: Vec<u32> = (0..x.dim(0)? as u32).collect();
-        let charges = self.charges(x, spec)?;
+        let charges = self.charges_of(&integers.network, x, spec)?;
         let mut sums: Vec<Vec<Sums>> = Vec::new();
         for chip in chips {
             let measured = measure(&integers, spec, &charges, (chip, seed), &input, &images)?.sums;

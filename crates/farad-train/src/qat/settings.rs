@@ -104,13 +104,28 @@ impl QatSettings {
         self.forward.unwrap_or(default)
     }
 
-    /// Bits of weights and activations that are not those of `first`, the stage that quantised before, or cannot be stored.
-    pub(crate) fn width_problems(&self, first: Option<&Self>) -> Vec<String> {
+    /// `weights`, `activations` and `ends`.
+    pub(crate) fn bits(&self) -> [Option<u32>; 3] {
+        [self.weights, self.activations, self.ends]
+    }
+
+    /// What of them an export uses that quantises.
+    pub(crate) fn of_export(&self) -> Self {
+        Self {
+            weights: self.weights,
+            activations: self.activations,
+            ends: self.ends,
+            observer: self.observer,
+            ..Self::default()
+        }
+    }
+
+    /// [Bits](Self::bits) that cannot be stored, or are not `first`, where the network was quantised before, as far as known.
+    pub(crate) fn width_problems(&self, first: Option<[Option<u32>; 3]>) -> Vec<String> {
         let mut problems = Vec::new();
-        let of = |settings: &Self| [settings.weights, settings.activations, settings.ends];
         for (k, key) in ["weights", "activations", "ends"].into_iter().enumerate() {
-            let Some(bits) = of(self)[k] else { continue };
-            let before = first.map(|first| of(first)[k].unwrap_or(8));
+            let Some(bits) = self.bits()[k] else { continue };
+            let before = first.and_then(|first| first[k]);
             if !matches!(bits, 4 | 8) {
                 problems.push(format!(
                     "`{key}` must be 8 or 4, the bits of an exported network, not {bits}"
@@ -138,10 +153,20 @@ impl QatSettings {
             self.target.is_some() || self.through() == Through::Digital,
             "a `forward` through a macro needs the `macro`",
         );
+        check(
+            self.target.is_some() || self.set.is_empty(),
+            "`set` changes a `macro`, and there is none",
+        );
+        let of_macro = |s: &Self| (s.steps_per_chip, s.images, s.fit_ranges, s.recalibrate_chips);
+        check(
+            self.target.is_some() || of_macro(self) == of_macro(&Self::default()),
+            "`steps_per_chip`, `images`, `fit_ranges` and `recalibrate_chips` are about a `macro`, and there is none",
+        );
         check((0.0..=1.0).contains(&self.distil), "`distil` must be in 0..1");
         check(
-            self.cut_weights.is_none_or(|times| times >= 1.0),
-            "`cut_weights` is at least 1, the root mean square itself",
+            self.cut_weights
+                .is_none_or(|times| (1.0..f32::INFINITY).contains(&times)),
+            "`cut_weights` is a number from 1, the root mean square itself",
         );
         problems
     }

@@ -51,11 +51,11 @@ pub(crate) fn from_file(mut graph: Graph, bytes: &[u8]) -> Result<QatModel, Stri
         let (weight, bias) = (integer.real(), integer.real_bias());
         let again = |steps| IntegerLayer::new(&weight, &bias, input_scale, layer.bits, steps);
         let is_same = |steps| again(steps).weights() == layer.weights();
-        // Steps of 4 bits may have been learned, and then the largest weight says nothing of them.
-        let learned = layer.bits < 8 && !is_same(None);
+        // Steps that were learned do not follow from the largest weight.
+        let learned = !is_same(None);
         if !is_same(learned.then_some(&layer.scales)) {
             return Err(format!(
-                "`{}` is not rounded as Farad rounds: its largest weights are not at 127, or a bias has more than 24 bits",
+                "`{}` is not rounded as Farad rounds: a weight is out of range, or a bias has more than 24 bits",
                 node.name
             ));
         }

@@ -2,7 +2,7 @@
 
 use super::{Kind, Recipe, Stage};
 use crate::prune::Budget;
-use crate::qat::{QatSettings, target_macro};
+use crate::qat::{Observer, QatSettings, target_macro};
 use crate::{Architecture, Graph};
 use std::fs::File;
 
@@ -48,7 +48,11 @@ impl Recipe {
             "weight_decay",
             "a number from 0",
         );
-        check(self.checkpoint_s >= 0.0, "checkpoint_s", "a number of seconds from 0");
+        check(
+            self.checkpoint_s >= 0.0 && self.checkpoint_s.is_finite(),
+            "checkpoint_s",
+            "a number of seconds from 0",
+        );
         if self.stages.is_empty() {
             problems.push(Problem::new("T0103", &["stage"], "there is no [[stage]]"));
         }
@@ -64,11 +68,13 @@ impl Recipe {
                 }
             };
             stage.check(self.seed, &name, &mut check);
-            let first = self.stages[..i].iter().find(|s| is_after_floats(s)).map(|s| &s.qat);
+            let int8 = self.stages[..i].iter().position(|s| s.stage == Kind::Qat);
+            // A network that was int8 to begin with may have any bits.
+            let unsaid = self.network_file().is_none().then_some(8);
+            let first = int8.map(|first| self.stages[first].qat.bits().map(|bits| bits.or(unsaid)));
             for problem in stage.qat.width_problems(first) {
                 check(false, "T0102", "qat", format!("{name}: {problem}"));
             }
-            let int8 = self.stages[..i].iter().position(|s| s.stage == Kind::Qat);
             check(
                 int8.is_none() || is_after_floats(stage),
                 "T0104",
@@ -77,6 +83,12 @@ impl Recipe {
                     "{name} cannot come after stage {} (qat): the network is int8 then, only `qat` and `export` can follow",
                     int8.unwrap_or_default() + 1
                 ),
+            );
+            check(
+                (int8.is_none() && self.network_file().is_none()) || stage.qat.observer == Observer::default(),
+                "T0104",
+                "qat",
+                format!("{name}: the ranges of an int8 network are known, no `observer`"),
             );
         }
         problems
@@ -138,14 +150,34 @@ impl Stage {
             check(self.epochs > 0, "T0103", "epochs", format!("{name} needs `epochs`"));
             check(!self.rate.is_empty(), "T0103", "rate", format!("{name} needs `rate`"));
         }
+        let given = [
+            ("epochs", self.epochs > 0),
+            ("rate", !self.rate.is_empty()),
+            ("size", self.size.is_some()),
+        ];
+        for (key, is_given) in given {
+            check(
+                trains || !is_given,
+                "T0104",
+                key,
+                format!("{name} does not train: no `{key}`"),
+            );
+        }
         check(
-            trains || self.epochs == 0,
+            self.mask_rate >= 0.0 && self.mask_rate.is_finite(),
+            "T0102",
+            "mask_rate",
+            format!("{name}: `mask_rate` must be a number from 0"),
+        );
+        check(
+            self.stage == Kind::Variational || self.mask_rate == super::mask_rate(),
             "T0104",
-            "epochs",
-            format!("{name} does not train: no `epochs`"),
+            "mask_rate",
+            format!("{name} trains no masks: no `mask_rate`"),
         );
         let rising = self.rate.windows(2).all(|p| p[0][0] <= p[1][0]);
-        let sane = self.rate.iter().all(|p| p[0] >= 0.0 && (0.0..1e3).contains(&p[1]));
+        let sane = |p: &[f64; 2]| p[0] >= 0.0 && p[0].is_finite() && (0.0..1e3).contains(&p[1]);
+        let sane = self.rate.iter().all(sane);
         check(
             rising && sane,
             "T0102",
@@ -157,6 +189,15 @@ impl Stage {
             "T0104",
             "qat",
             format!("{name} does not quantise: no `qat`"),
+        );
+        if let Some(problem) = self.qat.observer.problem() {
+            check(false, "T0102", "qat", format!("{name}: {problem}"));
+        }
+        check(
+            self.stage != Kind::Export || self.qat == self.qat.of_export(),
+            "T0104",
+            "qat",
+            format!("{name} only quantises: of `qat`, it takes `weights`, `activations`, `ends` and `observer`"),
         );
         if self.stage == Kind::Qat {
             for problem in self.qat.problems() {
@@ -214,7 +255,29 @@ impl Stage {
             "fresh",
             format!("{name}: `fresh` weights are for a `finetune` stage"),
         );
+        let untrained = self.stage == Kind::Prune && self.criterion.as_deref() == Some("variational-mask");
+        let log_variance = self.settings.as_ref().and_then(|settings| settings.get("log_variance"));
+        check(
+            !untrained || log_variance.and_then(|value| value.as_str()) == Some("laplace"),
+            "T0104",
+            "criterion",
+            format!(
+                "{name}: masks that have not trained are all alike; with `log_variance = \"laplace\"` they tell channels apart"
+            ),
+        );
         if let Some(shrink) = &self.shrink {
+            check(
+                self.stage != Kind::Prune,
+                "T0104",
+                "shrink",
+                format!("{name} prunes at once: no `shrink`"),
+            );
+            check(
+                shrink.threshold.is_finite(),
+                "T0102",
+                "shrink",
+                format!("{name}: `threshold` must be a number"),
+            );
             check(
                 self.criterion.as_deref() == Some("variational-mask"),
                 "T0104",

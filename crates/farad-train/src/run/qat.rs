@@ -63,8 +63,7 @@ impl Run {
     pub(super) fn quantise(&mut self, stage: &Stage) -> Result<QatModel, TrainError> {
         adopt(&self.model.parameters, &self.average)?;
         self.average = Average::default();
-        // For the moments.
-        self.evaluate()?;
+        self.reestimate()?;
         let batches = self.calibration()?;
         QatModel::new(&mut self.model, &batches, &preprocess(&self.statistics), &stage.qat)
     }
@@ -113,11 +112,18 @@ impl Run {
         }
     }
 
-    /// The averaged weights stay. What they give on chips is what they were trained for: there is nothing to recalibrate.
-    pub(super) fn end_qat(&mut self, stage: &Stage) -> Result<(), TrainError> {
-        adopt(self.parameters(), &self.average)?;
-        self.average = Average::default();
-        self.set_charges(stage)
+    /// At the end of the stage the averaged weights stay. What they give on chips is what they were trained for: there is
+    /// nothing to recalibrate.
+    pub(super) fn end_qat_epoch(&mut self, stage: &Stage, is_last: bool) -> Result<(), TrainError> {
+        if is_last {
+            adopt(self.parameters(), &self.average)?;
+            self.average = Average::default();
+        }
+        // What no chip was met for is still measured on one.
+        if is_last || stage.qat.through() == Through::Digital {
+            self.set_charges(stage)?;
+        }
+        Ok(())
     }
 
     /// Sets the macro's ADC ranges for the weights of now.
@@ -132,7 +138,7 @@ impl Run {
     /// What a step on a new chip needs to know of it, for the weights of now.
     fn meet_chip(&mut self, stage: &Stage) -> Result<(), TrainError> {
         self.set_charges(stage)?;
-        if stage.qat.through() != Through::Surrogate {
+        if stage.qat.through() != Through::Surrogate || stage.epochs == 0 {
             return Ok(());
         }
         let (chip, seed) = (self.chip_of(stage), self.recipe.seed);
@@ -168,7 +174,8 @@ impl Run {
     /// Goes to another chip when the next step is the first one on it.
     pub(super) fn change_chip(&mut self, stage: &Stage) -> Result<(), TrainError> {
         let step = self.position.step;
-        if stage.stage == Kind::Qat && step > 0 && step.is_multiple_of(stage.qat.steps_per_chip) {
+        let meets = stage.stage == Kind::Qat && stage.qat.through() != Through::Digital;
+        if meets && step > 0 && step.is_multiple_of(stage.qat.steps_per_chip) {
             self.meet_chip(stage)?;
         }
         Ok(())

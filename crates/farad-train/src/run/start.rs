@@ -1,7 +1,7 @@
 //! What a run begins with.
 
 use super::Quantised;
-use crate::checkpoint::{Kept, Position};
+use crate::checkpoint::{self, Kept, Position};
 use crate::optimizer::Average;
 use crate::qat::from_file;
 use crate::recipe::Recipe;
@@ -26,6 +26,27 @@ pub(super) fn adopt(parameters: &BTreeMap<String, Var>, average: &Average) -> Re
         }
     }
     Ok(())
+}
+
+/// What begins with the network of another run's checkpoint, which `model` becomes. `statistics` are those of the images.
+pub(super) fn from_checkpoint(
+    file: &Path,
+    model: &mut Model,
+    statistics: &(Vec<f32>, Vec<f32>),
+) -> Result<Kept, TrainError> {
+    let kept = checkpoint::read(file, model, statistics)?;
+    let problem = match (&kept.quantised, kept.position.masked) {
+        (Some(_), _) => "its network is int8 already: start from the `network.onnx` that its `export` stage wrote",
+        (None, true) => "it was left in the middle of a stage with masks: let that stage end first",
+        (None, false) => {
+            adopt(&model.parameters, &kept.average)?;
+            return Ok(Kept::default());
+        }
+    };
+    Err(TrainError::File {
+        path: file.to_owned(),
+        problem: problem.to_owned(),
+    })
 }
 
 /// What begins with an int8 network; `model` gets its widths.

@@ -169,6 +169,31 @@ fn what_cannot_be_done_is_said() {
     let error = Run::new(greedy, bars("train", 256), bars("test", 200), &elsewhere).unwrap_err();
     assert!(error.to_string().contains("budget cannot be met"), "{error}");
 
+    // The next stage has begun, though it has made no step: its masks are on.
+    let error = refuse(recipe(folder.path(), &STAGES.replace("lambda = 4", "lambda = 5")));
+    assert!(error.to_string().contains("(`stage 2: settings.lambda`)"), "{error}");
+    // Nor can its network, whose masks train, be the start of another recipe.
+    let from = |checkpoint: &Path| Recipe {
+        from: Some(checkpoint.display().to_string()),
+        ..recipe(folder.path(), DENSE)
+    };
+    let start_from = |checkpoint: &Path| {
+        Run::new(
+            from(checkpoint),
+            bars("train", 256),
+            bars("test", 200),
+            &folder.path().join("n"),
+        )
+        .unwrap_err()
+    };
+    let error = start_from(&checkpoint);
+    assert!(
+        error
+            .to_string()
+            .contains("c: it was left in the middle of a stage with masks"),
+        "{error}"
+    );
+
     // What has not begun may still change.
     assert!(
         !start(
@@ -178,6 +203,23 @@ fn what_cannot_be_done_is_said() {
         .rows()
         .is_empty()
     );
+
+    // An int8 network goes on from its file. Stored as integers, weights that are no numbers would be some again.
+    let [int8, diverged] = ["int8", "diverged"].map(|name| folder.path().join(name));
+    let stages = format!(
+        "{DENSE}[[stage]]\nstage = \"qat\"\nepochs = 3\nrate = [[0, 0.001]]\nqat = {{ relative_rates = false }}"
+    );
+    start(&recipe(folder.path(), &stages), &int8)
+        .follow(&|| false, &mut |_| {})
+        .unwrap();
+    let error = start_from(&int8);
+    assert!(error.to_string().contains("start from the `network.onnx`"), "{error}");
+    let fast = Recipe {
+        weight_decay: 0.5,
+        ..recipe(folder.path(), &stages.replace("0.001", "900"))
+    };
+    let error = start(&fast, &diverged).follow(&|| false, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains(".weight` is no number at step"), "{error}");
 
     std::fs::write(&checkpoint, b"half a file").unwrap();
     let error = refuse(recipe(folder.path(), STAGES));
@@ -472,6 +514,24 @@ fn a_stopped_run_of_four_bits_ends_with_the_same_network() {
     };
     assert_eq!(bits(&whole), [(8, 8), (4, 4), (4, 4), (8, 8)]);
     assert_eq!(bits(&on), bits(&whole));
+
+    // Steps of 8 bits that were learned, too.
+    let [learned, again] = checkpoints(folder.path(), ["learned", "again"]);
+    let stages = format!("{DENSE}{}", stage("steps = \"learned\""));
+    start(&recipe(folder.path(), &stages), &learned)
+        .follow(&|| false, &mut |_| {})
+        .unwrap();
+    let still = Recipe {
+        from: Some(learned.with_file_name("network.onnx").display().to_string()),
+        ..recipe(folder.path(), "[[stage]]\nstage = \"export\"")
+    };
+    start(&still, &again).follow(&|| false, &mut |_| {}).unwrap();
+    let stored = |checkpoint: &Path| {
+        let network = farad_net::StoredGraph::parse(&network(checkpoint)).unwrap();
+        let of = |layer| (network.weights(layer).unwrap(), network.quantisation(layer));
+        ["conv1", "conv2", "conv3", "dense"].map(of)
+    };
+    assert!(stored(&again) == stored(&learned));
 }
 
 /// A network file is the start of a recipe of its own, on drawn errors and with the network of the file as the teacher.
