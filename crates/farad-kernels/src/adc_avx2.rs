@@ -3,6 +3,7 @@
 //! Tables of up to 256 bytes are looked up by half bytes: a shuffle for each sixteen entries, then a tree of blends.
 
 use super::{CountTable, Inputs, LANES, LaneIds, Lanes, Noise, Slot};
+use crate::array::{from_fn, map};
 use crate::charge::Charges;
 use farad_core::axis::{Transfer, half_range, lsb_log2};
 use farad_core::normal::quantile_table;
@@ -50,7 +51,9 @@ impl Index {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn of_32(&self, table: &[u8], i: usize) -> __m256i {
-        let [low, high] = [2 * i, 2 * i + 1].map(|i| _mm256_shuffle_epi8(sixteen(table, i), self.entry));
+        let [low, high] = map([2 * i, 2 * i + 1], |i| {
+            _mm256_shuffle_epi8(sixteen(table, i), self.entry)
+        });
         _mm256_blendv_epi8(low, high, self.bits[0])
     }
 
@@ -90,7 +93,7 @@ fn quantile_bytes() -> &'static QuantileBytes {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn apply(transfer: &Transfer, even: &Lanes<i32>, odd: &Lanes<i32>, half: usize) -> __m256i {
-    let [even, odd] = [even, odd].map(|charges| {
+    let [even, odd] = map([even, odd], |charges| {
         let charges = &charges.0[half * HALF..][..HALF];
         // SAFETY: eight lanes are one unaligned load.
         let q = _mm256_cvtepi32_ps(unsafe { _mm256_loadu_si256(charges.as_ptr().cast()) });
@@ -123,13 +126,13 @@ fn philox(noise: &Noise, ids: &LaneIds) -> [[__m256i; 4]; 2] {
             let x = unsafe { _mm256_loadu_si256(x.0[half * HALF..][..HALF].as_ptr().cast()) };
             if odd { _mm256_srli_epi64::<32>(x) } else { x }
         };
-        let [slot, site] = [noise.slot, noise.key.site].map(|x| _mm256_set1_epi32(x as i32));
+        let [slot, site] = map([noise.slot, noise.key.site], |x| _mm256_set1_epi32(x as i32));
         [slot, lanes(&ids.position), site, lanes(&ids.image)]
     };
     let mut lanes = [start(0, false), start(0, true), start(1, false), start(1, true)];
-    let [m0, m1] = [M0, M1].map(|m| _mm256_set1_epi64x(i64::from(m)));
+    let [m0, m1] = map([M0, M1], |m| _mm256_set1_epi64x(i64::from(m)));
     for [k0, k1] in noise.round_keys {
-        let [k0, k1] = [k0, k1].map(|k| _mm256_set1_epi32(k as i32));
+        let [k0, k1] = map([k0, k1], |k| _mm256_set1_epi32(k as i32));
         for c in &mut lanes {
             let p0 = _mm256_mul_epu32(c[0], m0);
             let p1 = _mm256_mul_epu32(c[2], m1);
@@ -140,8 +143,8 @@ fn philox(noise: &Noise, ids: &LaneIds) -> [[__m256i; 4]; 2] {
         }
     }
     let [a, b, c, d] = lanes;
-    [[a, b], [c, d]].map(|[even, odd]| {
-        std::array::from_fn(|i| _mm256_blend_epi32::<0xaa>(even[i], _mm256_slli_epi64::<32>(odd[i])))
+    map([[a, b], [c, d]], |[even, odd]| {
+        from_fn(|i| _mm256_blend_epi32::<0xaa>(even[i], _mm256_slli_epi64::<32>(odd[i])))
     })
 }
 
@@ -156,8 +159,8 @@ fn words([low, high]: [__m256i; 2]) -> [__m256i; 2] {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn quantile(draws: [__m256i; 2], table: &QuantileBytes) -> [__m256i; 2] {
-    let sign = draws.map(|u| _mm256_srai_epi16::<15>(u));
-    let at: [[__m256i; 2]; 2] = std::array::from_fn(|i| {
+    let sign = map(draws, |u| _mm256_srai_epi16::<15>(u));
+    let at: [[__m256i; 2]; 2] = from_fn(|i| {
         let m = _mm256_xor_si256(draws[i], sign[i]);
         let k = _mm256_or_si256(_mm256_add_epi16(m, m), _mm256_set1_epi16(1));
         let even = _mm256_castps_si256(_mm256_cvtepi32_ps(_mm256_and_si256(k, _mm256_set1_epi32(0xffff))));
@@ -170,12 +173,32 @@ fn quantile(draws: [__m256i; 2], table: &QuantileBytes) -> [__m256i; 2] {
         ]
     });
     let index = Index::new(_mm256_packus_epi16(at[0][0], at[1][0]));
-    let base = words([0, 1].map(|byte| index.of_128(&table.base[byte], 0)));
-    let fall = words([0, 1].map(|byte| index.of_128(&table.fall[byte], 0)));
-    std::array::from_fn(|i| {
+    let base = words(map([0, 1], |byte| index.of_128(&table.base[byte], 0)));
+    let fall = words(map([0, 1], |byte| index.of_128(&table.fall[byte], 0)));
+    from_fn(|i| {
         let magnitude = _mm256_sub_epi16(base[i], _mm256_mulhrs_epi16(at[i][1], fall[i]));
         // The quantile is odd: apply its sign before sigma, since rounding is not. The lower half of the draws is negative.
         _mm256_sub_epi16(sign[i], _mm256_xor_si256(magnitude, sign[i]))
+    })
+}
+
+/// The low and the high bytes of words.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn split(words: &[i16; 32]) -> [[u8; 32]; 2] {
+    let (first, second) = words.split_at(16);
+    // SAFETY: sixteen words are one unaligned load.
+    let words = map([first, second], |half| unsafe {
+        _mm256_loadu_si256(half.as_ptr().cast())
+    });
+    let low = map(words, |w| _mm256_and_si256(w, _mm256_set1_epi16(255)));
+    let high = map(words, |w| _mm256_srli_epi16::<8>(w));
+    map([low, high], |[a, b]| {
+        let mut bytes = [0; 32];
+        let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi16(a, b));
+        // SAFETY: 32 bytes are one unaligned store.
+        unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), packed) };
+        bytes
     })
 }
 
@@ -193,7 +216,7 @@ impl Sigmas {
     #[target_feature(enable = "avx2")]
     fn new(noise: &Noise, bits: u32) -> Self {
         Self {
-            bytes: [0, 1].map(|byte| noise.sigma.map(|sigma| sigma.to_le_bytes()[byte])),
+            bytes: split(&noise.sigma),
             shift: _mm_cvtsi32_si128((bits + lsb_log2(bits)) as i32 - 5),
             quantile: quantile_bytes(),
         }
@@ -204,12 +227,12 @@ impl Sigmas {
     #[target_feature(enable = "avx2")]
     fn add(&self, v: [__m256i; 2], draws: [__m256i; 2]) -> [__m256i; 2] {
         let z = quantile(draws, self.quantile);
-        let [a, b] = v.map(|v| _mm256_sra_epi16(v, self.shift));
+        let [a, b] = map(v, |v| _mm256_sra_epi16(v, self.shift));
         let bin = _mm256_min_epi8(_mm256_packs_epi16(a, b), _mm256_set1_epi8(15));
         let bin = _mm256_and_si256(_mm256_max_epi8(bin, _mm256_set1_epi8(-16)), _mm256_set1_epi8(31));
         let bin = Index::new(bin);
-        let sigma = words([0, 1].map(|byte| bin.of_32(&self.bytes[byte], 0)));
-        std::array::from_fn(|i| _mm256_adds_epi16(v[i], _mm256_mulhrs_epi16(z[i], sigma[i])))
+        let sigma = words(map([0, 1], |byte| bin.of_32(&self.bytes[byte], 0)));
+        from_fn(|i| _mm256_adds_epi16(v[i], _mm256_mulhrs_epi16(z[i], sigma[i])))
     }
 }
 
@@ -228,9 +251,12 @@ pub(super) unsafe fn convert_planes(
     let noise = slot.noise.map(|noise| (noise, Sigmas::new(noise, slot.adc.bits)));
     for (block, sums) in sums.iter_mut().enumerate() {
         let q = &charges[block];
-        let draws = noise.as_ref().map(|(noise, _)| philox(noise, &ids[block]));
+        let draws = match &noise {
+            Some((noise, _)) => Some(philox(noise, &ids[block])),
+            None => None,
+        };
         for half in 0..2 {
-            let mut v: [__m256i; 4] = std::array::from_fn(|w| apply(&slot.transfer, &q[2 * w], &q[2 * w + 1], half));
+            let mut v: [__m256i; 4] = from_fn(|w| apply(&slot.transfer, &q[2 * w], &q[2 * w + 1], half));
             let clean = v;
             if let (Some((_, sigmas)), Some(draws)) = (&noise, &draws) {
                 let [a, b, c, d] = draws[half];
@@ -253,8 +279,10 @@ fn codes(slot: &Slot, v: [__m256i; 4]) -> [__m256i; 2] {
     let adc = slot.adc;
     let half = half_range(adc.bits);
     let (top, bottom) = (_mm256_set1_epi16((half - 1) as i16), _mm256_set1_epi16(-half as i16));
-    let at = v.map(|v| _mm256_sub_epi16(_mm256_max_epi16(_mm256_min_epi16(v, top), bottom), bottom));
-    [[at[0], at[1]], [at[2], at[3]]].map(|[a, b]| {
+    let at = map(v, |v| {
+        _mm256_sub_epi16(_mm256_max_epi16(_mm256_min_epi16(v, top), bottom), bottom)
+    });
+    map([[at[0], at[1]], [at[2], at[3]]], |[a, b]| {
         let bucket = _mm256_packus_epi16(_mm256_srli_epi16::<6>(a), _mm256_srli_epi16::<6>(b));
         let low = _mm256_set1_epi16(63);
         let offset = _mm256_packus_epi16(_mm256_and_si256(a, low), _mm256_and_si256(b, low));
@@ -281,7 +309,7 @@ fn add_planes([low, high]: [__m256i; 2], half: usize, sums: &mut Lanes<i32>) {
     // Of each sixteen bytes, eight are planes 0 and 1 (or 4 and 5) of four positions, and eight are planes 2 and 3 (or 6 and 7).
     let weights = _mm256_set1_epi64x(0x0201_0201_0201_0201);
     let weights = _mm256_blend_epi32::<0xcc>(weights, _mm256_slli_epi16::<2>(weights));
-    let [low, high] = [low, high].map(|codes| _mm256_maddubs_epi16(codes, weights));
+    let [low, high] = map([low, high], |codes| _mm256_maddubs_epi16(codes, weights));
     // All weights together are 255, and so is the largest code: sums fit 16 bits.
     let parts = _mm256_add_epi16(low, _mm256_slli_epi16::<4>(high));
     let both = _mm256_add_epi16(parts, _mm256_srli_si256::<8>(parts));
@@ -299,15 +327,15 @@ fn add_planes([low, high]: [__m256i; 2], half: usize, sums: &mut Lanes<i32>) {
 pub(super) unsafe fn convert_counts(table: &CountTable, counts: &Charges) -> Lanes<i32> {
     let mut sums = Lanes::default();
     for half in 0..2 {
-        let pairs: [__m256i; 4] = std::array::from_fn(|w| {
-            let [even, odd] = [2 * w, 2 * w + 1].map(|plane| {
+        let pairs: [__m256i; 4] = from_fn(|w| {
+            let [even, odd] = map([2 * w, 2 * w + 1], |plane| {
                 let counts = &counts[plane].0[half * HALF..][..HALF];
                 // SAFETY: eight lanes are one unaligned load.
                 unsafe { _mm256_loadu_si256(counts.as_ptr().cast()) }
             });
             _mm256_blend_epi16::<0xaa>(even, _mm256_slli_epi32::<16>(odd))
         });
-        let codes = [[pairs[0], pairs[1]], [pairs[2], pairs[3]]].map(|[a, b]| {
+        let codes = map([[pairs[0], pairs[1]], [pairs[2], pairs[3]]], |[a, b]| {
             let bytes = _mm256_packus_epi16(
                 _mm256_and_si256(a, _mm256_set1_epi16(255)),
                 _mm256_and_si256(b, _mm256_set1_epi16(255)),

@@ -2,6 +2,7 @@
 //! `2 p + h` of vector `w` is plane `2 w + h` of position `p`, which is also how a Philox word splits into two draws.
 
 use super::{CountTable, GROUP, Inputs, LANES, LaneIds, Lanes, Noise, Slot};
+use crate::array::{from_fn, map};
 use crate::charge::Charges;
 use farad_core::axis::{Transfer, half_range, lsb_log2};
 use farad_core::normal::quantile_table;
@@ -21,7 +22,7 @@ impl Bytes256 {
     fn load(bytes: &[u8]) -> Self {
         assert!(bytes.len() >= 256);
         // SAFETY: 256 bytes, as asserted, are four unaligned 64-byte loads.
-        Self(std::array::from_fn(|i| unsafe {
+        Self(from_fn(|i| unsafe {
             _mm512_loadu_si512(bytes.as_ptr().add(64 * i).cast())
         }))
     }
@@ -45,7 +46,7 @@ impl Words128 {
     #[target_feature(enable = "avx512f")]
     fn load(words: &[i16; 128]) -> Self {
         // SAFETY: 128 words are four unaligned 64-byte loads.
-        Self(std::array::from_fn(|i| unsafe {
+        Self(from_fn(|i| unsafe {
             _mm512_loadu_si512(words.as_ptr().add(32 * i).cast())
         }))
     }
@@ -70,7 +71,7 @@ fn interleave(even: __m512i, odd: __m512i) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
 fn apply(transfer: &Transfer, even: &Lanes<i32>, odd: &Lanes<i32>) -> __m512i {
-    let [even, odd] = [even, odd].map(|charges| {
+    let [even, odd] = map([even, odd], |charges| {
         // SAFETY: `Lanes` is 64 bytes and aligned.
         let q = _mm512_cvtepi32_ps(unsafe { _mm512_load_si512(charges.0.as_ptr().cast()) });
         let slope = if transfer.quadratic == 0.0 {
@@ -102,13 +103,13 @@ fn philox(noise: &Noise, ids: &LaneIds) -> [__m512i; 4] {
     };
     let start = |odd: bool| {
         let half = |x: __m512i| if odd { _mm512_srli_epi64::<32>(x) } else { x };
-        let [slot, site] = [noise.slot, noise.key.site].map(|x| _mm512_set1_epi32(x as i32));
+        let [slot, site] = map([noise.slot, noise.key.site], |x| _mm512_set1_epi32(x as i32));
         [slot, half(position), site, half(image)]
     };
     let mut lanes = [start(false), start(true)];
-    let [m0, m1] = [M0, M1].map(|m| _mm512_set1_epi64(i64::from(m)));
+    let [m0, m1] = map([M0, M1], |m| _mm512_set1_epi64(i64::from(m)));
     for [k0, k1] in noise.round_keys {
-        let [k0, k1] = [k0, k1].map(|k| _mm512_set1_epi32(k as i32));
+        let [k0, k1] = map([k0, k1], |k| _mm512_set1_epi32(k as i32));
         for c in &mut lanes {
             let p0 = _mm512_mul_epu32(c[0], m0);
             let p1 = _mm512_mul_epu32(c[2], m1);
@@ -120,7 +121,7 @@ fn philox(noise: &Noise, ids: &LaneIds) -> [__m512i; 4] {
         }
     }
     let [even, odd] = lanes;
-    std::array::from_fn(|i| _mm512_mask_blend_epi32(0xaaaa, even[i], _mm512_slli_epi64::<32>(odd[i])))
+    from_fn(|i| _mm512_mask_blend_epi32(0xaaaa, even[i], _mm512_slli_epi64::<32>(odd[i])))
 }
 
 /// [`farad_core::normal::z_q12`] of 32 draws, split into magnitude and sign mask (all ones where positive).
@@ -162,7 +163,7 @@ pub(super) unsafe fn convert_planes(
     }
     for (block, sums) in sums.iter_mut().enumerate() {
         let q = &charges[block];
-        let mut v: [__m512i; 4] = std::array::from_fn(|w| apply(&slot.transfer, &q[2 * w], &q[2 * w + 1]));
+        let mut v: [__m512i; 4] = from_fn(|w| apply(&slot.transfer, &q[2 * w], &q[2 * w + 1]));
         let clean = v;
         if let Some(noise) = slot.noise {
             v = add_noise(noise, slot.adc.bits, &draws[block], v);
@@ -183,7 +184,7 @@ fn add_noise(noise: &Noise, bits: u32, draws: &[__m512i; 4], v: [__m512i; 4]) ->
     // SAFETY: 32 words are one unaligned 64-byte load.
     let sigmas = unsafe { _mm512_loadu_si512(noise.sigma.as_ptr().cast()) };
     let shift = _mm_cvtsi32_si128((bits + lsb_log2(bits)) as i32 - 5);
-    std::array::from_fn(|w| {
+    from_fn(|w| {
         let (magnitude, sign) = quantile(draws[w], &base, &fall);
         // The quantile is odd: apply its sign first, since rounding is not. The lower half of the draws is negative.
         let z = _mm512_sub_epi16(sign, _mm512_xor_si512(magnitude, sign));
@@ -203,7 +204,7 @@ fn codes_to_sums(slot: &Slot, v: [__m512i; 4]) -> Lanes<i32> {
     let rises = &adc.rises;
     let mut sums = _mm512_setzero_si512();
     for pair in 0..2 {
-        let at: [__m512i; 2] = std::array::from_fn(|i| {
+        let at: [__m512i; 2] = from_fn(|i| {
             let clamped = _mm512_max_epi16(_mm512_min_epi16(v[2 * pair + i], top), bottom);
             _mm512_sub_epi16(clamped, bottom)
         });
@@ -258,7 +259,7 @@ pub(super) unsafe fn convert_counts(table: &CountTable, counts: &Charges) -> Lan
     let table = Bytes256::load(&table.0);
     let mut sums = _mm512_setzero_si512();
     for pair in 0..2 {
-        let counts: [__m512i; 2] = std::array::from_fn(|i| {
+        let counts: [__m512i; 2] = from_fn(|i| {
             let w = 2 * pair + i;
             // SAFETY: `Lanes` is 64 bytes and aligned.
             unsafe {

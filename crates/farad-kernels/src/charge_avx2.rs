@@ -1,6 +1,7 @@
 //! AVX2 form of the charges.
 
 use super::{Charges, FOURS_BITS, FoursSpan, LANES, Lanes};
+use crate::array::{from_fn, map};
 use crate::pack::{FOUR, Fours};
 use std::arch::x86_64::*;
 
@@ -118,9 +119,9 @@ impl Wide {
 #[target_feature(enable = "avx2")]
 fn parts(table: &[[u8; 16]; 2], index: &Fours, pair: usize) -> [[__m256i; 2]; 2] {
     let at = [vector(index, pair), vector(index, pair + 1)];
-    table.each_ref().map(|bytes| {
-        let bytes = sixteen(bytes);
-        at.map(|at| _mm256_shuffle_epi8(bytes, at))
+    from_fn(|part| {
+        let bytes = sixteen(&table[part]);
+        map(at, |at| _mm256_shuffle_epi8(bytes, at))
     })
 }
 

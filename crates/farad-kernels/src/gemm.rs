@@ -118,6 +118,7 @@ portable! {
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
     use super::{DEPTH, WIDTH};
+    use crate::array::from_fn;
     use std::arch::x86_64::*;
 
     /// Products of 16 bits, two added into 32: a product of bytes with bytes would saturate. Weights are widened once for all rows.
@@ -136,7 +137,7 @@ mod avx2 {
         for (k, w) in weights.iter().enumerate() {
             // SAFETY: in bounds by the caller's contract; unaligned loads.
             unsafe {
-                let x: [__m256i; R] = std::array::from_fn(|r| {
+                let x: [__m256i; R] = from_fn(|r| {
                     let four = x.as_ptr().add(r * len + DEPTH * k).cast::<i32>().read_unaligned();
                     _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)))
                 });

@@ -15,6 +15,7 @@
 #![allow(unsafe_code)]
 
 pub mod adc;
+mod array;
 pub mod charge;
 pub mod dense;
 pub mod gemm;

@@ -103,6 +103,7 @@ impl Product<Portable> for Pair {
 pub(super) mod x86 {
     use super::{Product, Sums};
     use crate::LANES;
+    use crate::array::from_fn;
     use std::arch::x86_64::*;
 
     /// AVX2 and FMA: two registers of eight.
@@ -162,7 +163,9 @@ pub(super) mod x86 {
         unsafe fn add_product(self, a: Self::Words, b: Self::Words) -> Self {
             // SAFETY: the caller's contract.
             unsafe {
-                Self([0, 1].map(|i| _mm256_fmadd_ps(_mm256_castsi256_ps(a[i]), _mm256_castsi256_ps(b[i]), self.0[i])))
+                Self(from_fn(|i| {
+                    _mm256_fmadd_ps(_mm256_castsi256_ps(a[i]), _mm256_castsi256_ps(b[i]), self.0[i])
+                }))
             }
         }
     }

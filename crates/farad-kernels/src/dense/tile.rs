@@ -5,6 +5,7 @@
 
 use super::lanes::{self, Pair, Product, Single, Sums};
 use super::shape::Precision;
+use crate::array::from_fn;
 use crate::{Isa, LANES};
 
 /// Rows of a full tile: with four registers of sums each and one row of `b`, they leave room in 32 registers.
@@ -198,7 +199,7 @@ unsafe fn sum<S: Sums, P: Product<S>, const R: usize, const V: usize>(tile: &mut
             let mut a = tile.a.as_ptr().add(run.a);
             let mut b = tile.b.as_ptr().add(run.b);
             for _ in 0..run.steps {
-                let row: [S::Words; V] = std::array::from_fn(|v| S::words(b.add(v * LANES)));
+                let row: [S::Words; V] = from_fn(|v| S::words(b.add(v * LANES)));
                 for r in 0..R {
                     let a = S::broadcast(a.add(r * tile.a_row));
                     for v in 0..V {
