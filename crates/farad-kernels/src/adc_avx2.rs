@@ -251,14 +251,14 @@ pub(super) unsafe fn convert_planes(
     let noise = slot.noise.map(|noise| (noise, Sigmas::new(noise, slot.adc.bits)));
     for (block, sums) in sums.iter_mut().enumerate() {
         let q = &charges[block];
-        let draws = match &noise {
-            Some((noise, _)) => Some(philox(noise, &ids[block])),
-            None => None,
-        };
+        let mut draws = [[_mm256_setzero_si256(); 4]; 2];
+        if let Some((noise, _)) = &noise {
+            draws = philox(noise, &ids[block]);
+        }
         for half in 0..2 {
             let mut v: [__m256i; 4] = from_fn(|w| apply(&slot.transfer, &q[2 * w], &q[2 * w + 1], half));
             let clean = v;
-            if let (Some((_, sigmas)), Some(draws)) = (&noise, &draws) {
+            if let Some((_, sigmas)) = &noise {
                 let [a, b, c, d] = draws[half];
                 let [low, high] = [sigmas.add([v[0], v[1]], [a, b]), sigmas.add([v[2], v[3]], [c, d])];
                 v = [low[0], low[1], high[0], high[1]];

@@ -4,9 +4,10 @@
 //! element is a call whose vectors go through memory, and a kernel without link-time optimisation takes 16 times as long. These
 //! are always inlined.
 
-/// `[f(0), f(1), ...]`.
+/// `[f(0), f(1), ...]`, at least one.
 #[inline(always)]
 pub(crate) fn from_fn<T: Copy, const N: usize>(mut f: impl FnMut(usize) -> T) -> [T; N] {
+    const { assert!(N > 0) };
     let mut all = [f(0); N];
     let mut i = 1;
     while i < N {

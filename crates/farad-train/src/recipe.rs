@@ -413,6 +413,11 @@ mod tests {
         for (error, expected) in [
             (qat("set = { adc.bits = 4 }"), "`set` changes a `macro`"),
             (qat("recalibrate_chips = 2"), "are about a `macro`"),
+            (qat("macro = 'ideal', forward = 'surrogate'"), "has no `epochs`, so"),
+            (
+                qat("macro = 'ideal', forward = 'digital', steps_per_chip = 2"),
+                "`forward` is `digital`",
+            ),
             (qat("observer = { percentile = 0.9999 }"), "`percentile` is in percent"),
             (
                 export("observer = { min-max = { decay = 1.5 } }"),

@@ -192,7 +192,7 @@ impl Run {
     /// Follows the recipe to its end, or until `stop` says so; the checkpoint then has all of it. True at the end.
     ///
     /// # Errors
-    /// If the loss is no number, a budget cannot be met, or a checkpoint cannot be written.
+    /// If the loss or a weight is no number, a budget cannot be met, or a checkpoint cannot be written.
     pub fn follow(&mut self, stop: &dyn Fn() -> bool, tell: &mut dyn FnMut(Event<'_>)) -> Result<bool, TrainError> {
         while self.position.stage < self.recipe.stages.len() {
             let stage = self.recipe.stages[self.position.stage].clone();
@@ -469,7 +469,10 @@ impl Run {
             ("farad.recipe", self.position.recipe.clone()),
         ];
         let onnx = match &self.quantised {
-            Some(quantised) => quantised.model.export(&metadata)?,
+            Some(quantised) => {
+                quantised.check_bits(stage)?;
+                quantised.model.export(&metadata)?
+            }
             None => self.quantise(stage)?.export(&metadata)?,
         };
         let network = farad_net::Network::parse(&self.model.graph.name, &onnx).map_err(|e| error(e.to_string()))?;

@@ -91,7 +91,7 @@ pub(crate) enum Command {
     Profile(ProfileArgs),
     /// Compare Farad with published numbers.
     Check(CheckArgs),
-    /// Explain an error code of a macro, an experiment or a recipe, such as E0103.
+    /// Explain an error code of a macro, a profile, an experiment or a recipe, such as E0103.
     Explain(ExplainArgs),
     /// Write a completion script for a shell.
     Completions(CompletionsArgs),

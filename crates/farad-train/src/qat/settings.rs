@@ -29,7 +29,7 @@ pub struct QatSettings {
     pub steps: Option<Steps>,
     /// Steps on one chip before the next.
     pub steps_per_chip: u64,
-    /// Training images that set ADC ranges and recalibrate channels.
+    /// Training images that fit ranges and recalibrate channels; the first of them set ADC ranges in training.
     pub images: usize,
     /// Whether the ranges of activations are cut to what suits the macro before training.
     pub fit_ranges: bool,
@@ -109,7 +109,7 @@ impl QatSettings {
         [self.weights, self.activations, self.ends]
     }
 
-    /// What of them an export uses that quantises.
+    /// Those that an export of a float network uses, the others at their defaults.
     pub(crate) fn of_export(&self) -> Self {
         Self {
             weights: self.weights,
@@ -117,6 +117,24 @@ impl QatSettings {
             ends: self.ends,
             observer: self.observer,
             ..Self::default()
+        }
+    }
+
+    /// The same, with what matters in training alone at its defaults.
+    pub(crate) fn without_training(&self) -> Self {
+        let Self {
+            forward,
+            steps_per_chip,
+            relative_rates,
+            distil,
+            ..
+        } = Self::default();
+        Self {
+            forward,
+            steps_per_chip,
+            relative_rates,
+            distil,
+            ..self.clone()
         }
     }
 
@@ -161,6 +179,12 @@ impl QatSettings {
         check(
             self.target.is_some() || of_macro(self) == of_macro(&Self::default()),
             "`steps_per_chip`, `images`, `fit_ranges` and `recalibrate_chips` are about a `macro`, and there is none",
+        );
+        check(
+            self.target.is_none()
+                || self.through() != Through::Digital
+                || self.steps_per_chip == Self::default().steps_per_chip,
+            "`steps_per_chip` is about chips, and `forward` is `digital`",
         );
         check((0.0..=1.0).contains(&self.distil), "`distil` must be in 0..1");
         check(

@@ -69,9 +69,13 @@ impl Recipe {
             };
             stage.check(self.seed, &name, &mut check);
             let int8 = self.stages[..i].iter().position(|s| s.stage == Kind::Qat);
-            // A network that was int8 to begin with may have any bits.
+            // A network that was int8 to begin with may have any bits, until a stage says which.
             let unsaid = self.network_file().is_none().then_some(8);
-            let first = int8.map(|first| self.stages[first].qat.bits().map(|bits| bits.or(unsaid)));
+            let said = |k: usize| {
+                let mut quantised = self.stages[..i].iter().filter(|s| s.stage == Kind::Qat);
+                quantised.find_map(|s| s.qat.bits()[k]).or(unsaid)
+            };
+            let first = int8.map(|_| std::array::from_fn(said));
             for problem in stage.qat.width_problems(first) {
                 check(false, "T0102", "qat", format!("{name}: {problem}"));
             }
@@ -204,6 +208,14 @@ impl Stage {
                 check(false, "T0102", "qat", format!("{name}: {problem}"));
             }
             check(
+                self.epochs > 0 || (self.rate.is_empty() && self.qat == self.qat.without_training()),
+                "T0104",
+                "epochs",
+                format!(
+                    "{name} has no `epochs`, so `rate`, `forward`, `steps_per_chip`, `relative_rates` and `distil` have no effect"
+                ),
+            );
+            check(
                 self.size.is_none(),
                 "T0104",
                 "size",
@@ -265,13 +277,13 @@ impl Stage {
                 "{name}: masks that have not trained are all alike; with `log_variance = \"laplace\"` they tell channels apart"
             ),
         );
-        if let Some(shrink) = &self.shrink {
-            check(
-                self.stage != Kind::Prune,
-                "T0104",
-                "shrink",
-                format!("{name} prunes at once: no `shrink`"),
-            );
+        check(
+            self.stage != Kind::Prune || self.shrink.is_none(),
+            "T0104",
+            "shrink",
+            format!("{name} prunes at once: no `shrink`"),
+        );
+        if let Some(shrink) = self.shrink.filter(|_| self.stage != Kind::Prune) {
             check(
                 shrink.threshold.is_finite(),
                 "T0102",

@@ -58,6 +58,20 @@ impl From<QatModel> for Quantised {
     }
 }
 
+impl Quantised {
+    /// That it has the bits that `stage` says.
+    pub(super) fn check_bits(&self, stage: &Stage) -> Result<(), TrainError> {
+        match self.model.has_bits_of(&stage.qat) {
+            true => Ok(()),
+            false => Err(TrainError::Data {
+                name: self.model.graph().name.clone(),
+                problem: "it has other bits than `weights`, `activations` and `ends` of the stage; leave them out to go on with its own"
+                    .to_owned(),
+            }),
+        }
+    }
+}
+
 impl Run {
     /// The int8 network of the averaged weights.
     pub(super) fn quantise(&mut self, stage: &Stage) -> Result<QatModel, TrainError> {
@@ -73,13 +87,7 @@ impl Run {
             self.quantised = Some(self.quantise(stage)?.into());
         }
         if let Some(quantised) = &mut self.quantised {
-            if !quantised.model.has_bits_of(&stage.qat) {
-                return Err(TrainError::Data {
-                    name: self.model.graph.name.clone(),
-                    problem: "it has other bits than `weights`, `activations` and `ends` of the stage; leave them out to go on with its own"
-                        .to_owned(),
-                });
-            }
+            quantised.check_bits(stage)?;
             quantised.model.learn_steps(stage.qat.steps)?;
             quantised.teacher = match stage.qat.distil > 0.0 {
                 true => Some(Teacher::new(&self.model.graph.name, quantised.model.export(&[])?)?),

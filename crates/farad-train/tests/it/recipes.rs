@@ -437,7 +437,10 @@ fn a_stage_without_epochs_fits_and_recalibrates() {
         (run.rows()[last].accuracy, layers)
     };
     let stages = qat("[[0, 0.0]]", "recalibrate_chips = 2");
-    let at_once = weights(&none, &stages.replace("epochs = 6\nrate = [[0, 0.0]]\n", ""));
+    let untrained = stages
+        .replace("epochs = 6\nrate = [[0, 0.0]]\n", "")
+        .replace("steps_per_chip = 3, ", "");
+    let at_once = weights(&none, &untrained);
     assert!(at_once == weights(&still, &stages));
 }
 
@@ -503,6 +506,14 @@ fn a_stopped_run_of_four_bits_ends_with_the_same_network() {
         ..recipe(folder.path(), &stage(settings))
     };
     let error = start(&from("weights = 8"), &on)
+        .follow(&|| false, &mut |_| {})
+        .unwrap_err();
+    assert!(error.to_string().contains("other bits than `weights`"), "{error}");
+    let error = Recipe {
+        stages: recipe(folder.path(), "[[stage]]\nstage = \"export\"\nqat = { weights = 8 }").stages,
+        ..from("")
+    };
+    let error = start(&error, &whole.with_file_name("other"))
         .follow(&|| false, &mut |_| {})
         .unwrap_err();
     assert!(error.to_string().contains("other bits than `weights`"), "{error}");

@@ -11,7 +11,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Status, Fai
         .or_else(|| farad_train::explain(&code));
     let text = text.ok_or_else(|| {
         Failure::input(format!(
-            "no error code `{}`; codes look like E0103 and stand in the messages about a macro, an experiment or a recipe",
+            "no error code `{}`; codes look like E0103 and stand in the messages about a macro, a profile, an experiment or a recipe",
             args.code
         ))
     })?;
