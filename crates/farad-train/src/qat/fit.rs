@@ -100,8 +100,8 @@ impl QatModel {
         readers
     }
 
-    /// Accumulators, on chips of the macro, of each node's channels where the node reads a tensor whose range may be cut, when layers get what they get in `plain`, stored in the
-    /// ranges of this network, beside the exact ones of `plain`.
+    /// Accumulators of each node's channels on chips of the macro, when layers get what they get in `plain`, stored in the
+    /// ranges of this network, beside the exact ones of `plain`. None of nodes that read no tensor whose range may be cut.
     fn compare_with(
         &self,
         plain: &Plain,

@@ -120,7 +120,7 @@ impl QatSettings {
         }
     }
 
-    /// The same, with what matters in training alone at its defaults.
+    /// These settings, with those that only training uses at their defaults.
     pub(crate) fn without_training(&self) -> Self {
         let Self {
             forward,
