@@ -32,11 +32,8 @@ struct Layer {
     channel_gradients: [Vec<f32>; 2],
     mean: Vec<f32>,
     inv_std: Vec<f32>,
-    /// The convolution's output, then the norm's, and their gradients.
+    /// The convolution's output.
     u: Vec<f32>,
-    y: Vec<f32>,
-    du: Vec<f32>,
-    dy: Vec<f32>,
     argmax: Vec<u8>,
     /// What the next layer gets, and its gradient.
     output: Vec<f32>,
@@ -45,31 +42,27 @@ struct Layer {
 
 impl Layer {
     fn new(conv: Conv2d, pooled: bool) -> Self {
-        let (len, channels) = (conv.output_len(), conv.out_channels);
-        let output = if pooled { len / 4 } else { len };
+        let channels = conv.out_channels;
         Self {
             conv,
             pooled,
             weights: values(conv.weights_len()),
-            weight_gradient: vec![0.0; conv.weights_len()],
+            weight_gradient: Vec::new(),
             gamma: vec![1.0; channels],
             beta: vec![0.1; channels],
             channel_gradients: [(); 2].map(|()| vec![0.0; channels]),
             mean: vec![0.0; channels],
             inv_std: vec![1.0; channels],
-            u: vec![0.0; len],
-            y: vec![0.0; len],
-            du: vec![0.0; len],
-            dy: vec![0.0; len],
-            argmax: vec![0; output],
-            output: vec![0.0; output],
-            output_gradient: values(output),
+            u: Vec::new(),
+            argmax: Vec::new(),
+            output: Vec::new(),
+            output_gradient: values(conv.output_len() / if pooled { 4 } else { 1 }),
         }
     }
 
     fn forward(&mut self, precision: Precision, input: &[f32]) {
         let c = &self.conv;
-        conv_forward(c, precision, input, &self.weights, &mut self.u);
+        self.u = conv_forward(c, precision, input, &self.weights);
         let positions = c.height * c.width;
         channel_moments(
             IMAGES * positions,
@@ -90,15 +83,14 @@ impl Layer {
             mask: None,
             activation: Activation::Relu,
         };
-        let y = if self.pooled { &mut self.y } else { &mut self.output };
-        norm_forward(&norm, &self.u, &self.mean, &self.inv_std, y);
+        self.output = norm_forward(&norm, &self.u, &self.mean, &self.inv_std);
         if self.pooled {
-            let (y, output) = (&self.y, &mut self.output);
-            max_pool2_forward(IMAGES, c.height, c.width, c.out_channels, y, output, &mut self.argmax);
+            (self.output, self.argmax) = max_pool2_forward(IMAGES, c.height, c.width, c.out_channels, &self.output);
         }
     }
 
-    fn backward(&mut self, precision: Precision, input: &[f32], input_gradient: Option<&mut [f32]>) {
+    /// Returns the gradient of the input, unless that is the images.
+    fn backward(&mut self, precision: Precision, input: &[f32], is_first: bool) -> Option<Vec<f32>> {
         let c = &self.conv;
         let norm = Norm {
             images: IMAGES,
@@ -109,27 +101,16 @@ impl Layer {
             mask: None,
             activation: Activation::Relu,
         };
-        if self.pooled {
-            let (dy, output) = (&mut self.dy, &self.output_gradient);
-            max_pool2_backward(IMAGES, c.height, c.width, c.out_channels, &self.argmax, output, dy);
-        }
-        let dy = if self.pooled { &self.dy } else { &self.output_gradient };
+        let output = &self.output_gradient;
+        let unpooled = self
+            .pooled
+            .then(|| max_pool2_backward(IMAGES, c.height, c.width, c.out_channels, &self.argmax, output));
+        let dy = unpooled.as_ref().unwrap_or(output);
         let [dgamma, dbeta] = &mut self.channel_gradients;
-        norm_backward(
-            &norm,
-            &self.u,
-            &self.mean,
-            &self.inv_std,
-            dy,
-            &mut self.du,
-            dgamma,
-            dbeta,
-            None,
-        );
-        conv_weight_gradient(c, precision, input, &self.du, &mut self.weight_gradient);
-        if let Some(dx) = input_gradient {
-            conv_input_gradient(c, precision, &self.du, &self.weights, dx);
-        }
+        let mut du = std::mem::take(&mut self.u);
+        norm_backward(&norm, &mut du, &self.mean, &self.inv_std, dy, dgamma, dbeta, None);
+        self.weight_gradient = conv_weight_gradient(c, precision, input, &du);
+        (!is_first).then(|| conv_input_gradient(c, precision, &du, &self.weights))
     }
 }
 
@@ -156,8 +137,11 @@ fn step(precision: Precision, input: &[f32], layers: &mut [Layer]) {
     for i in (0..layers.len()).rev() {
         let (before, rest) = layers.split_at_mut(i);
         match before.last_mut() {
-            Some(before) => rest[0].backward(precision, &before.output, Some(&mut before.output_gradient)),
-            None => rest[0].backward(precision, input, None),
+            Some(before) => {
+                let dx = rest[0].backward(precision, &before.output, false);
+                before.output_gradient = dx.expect("the gradient of an inner layer");
+            }
+            None => drop(rest[0].backward(precision, input, true)),
         }
     }
 }
@@ -197,17 +181,16 @@ fn layers(criterion: &mut Criterion) {
             let (side, ci, co) = (c.height, c.in_channels, c.out_channels);
             let layer = format!("{:02} {side}x{side}x{ci}->{co}", i + 1);
             let (x, w, dy) = (values(c.input_len()), values(c.weights_len()), values(c.output_len()));
-            let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(|len| vec![0.0; len]);
             group.throughput(Throughput::Elements(2 * c.macs()));
             for (name, precision) in PRECISIONS {
                 group.bench_function(format!("{layer}/{name}/forward"), |bencher| {
-                    bencher.iter(|| conv_forward(&c, precision, black_box(&x), &w, &mut y));
+                    bencher.iter(|| conv_forward(&c, precision, black_box(&x), &w));
                 });
                 group.bench_function(format!("{layer}/{name}/input gradient"), |bencher| {
-                    bencher.iter(|| conv_input_gradient(&c, precision, black_box(&dy), &w, &mut dx));
+                    bencher.iter(|| conv_input_gradient(&c, precision, black_box(&dy), &w));
                 });
                 group.bench_function(format!("{layer}/{name}/weight gradient"), |bencher| {
-                    bencher.iter(|| conv_weight_gradient(&c, precision, black_box(&x), &dy, &mut dw));
+                    bencher.iter(|| conv_weight_gradient(&c, precision, black_box(&x), &dy));
                 });
             }
         }

@@ -2,45 +2,51 @@
 //!
 //! They do so little with each value that memory sets their speed, whatever the precision.
 
-use super::gather::{Taps, parts};
+use super::gather::Taps;
+use super::memory::written;
 use super::shape::Conv2d;
+use super::split::parts;
 use crate::Isa;
 use crate::isa::portable;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// `to[n][position][c] = sum over taps of from[n][source][c] * w[c][tap]`: forward, or input gradient, as the taps say.
-pub(super) fn gather(isa: Isa, taps: &Taps, images: usize, from: &[f32], w: &[f32], channels: usize, to: &mut [f32]) {
-    if to.is_empty() {
-        return;
-    }
-    if from.is_empty() {
-        to.fill(0.0);
-        return;
+pub(super) fn gather(isa: Isa, taps: &Taps, images: usize, from: &[f32], w: &[f32], channels: usize) -> Vec<f32> {
+    let len = images * taps.len() * channels;
+    if len == 0 || from.is_empty() {
+        return vec![0.0; len];
     }
     // Channels side by side, as in the maps.
     let by_tap = transpose(w, channels);
-    to.par_chunks_exact_mut(to.len() / images)
-        .zip(from.par_chunks_exact(from.len() / images))
-        .for_each(|(to, from)| {
-            to.fill(0.0);
-            for (to, reached) in to.chunks_exact_mut(channels).zip(taps.positions()) {
-                for &(tap, source) in reached {
-                    add_products(
-                        isa,
-                        &from[source * channels..][..channels],
-                        &by_tap[tap * channels..][..channels],
-                        to,
-                    );
+    let sum = |to: &mut [MaybeUninit<f32>]| {
+        to.par_chunks_exact_mut(taps.len() * channels)
+            .zip(from.par_chunks_exact(from.len() / images))
+            .for_each(|(to, from)| {
+                to.fill(MaybeUninit::new(0.0));
+                // SAFETY: they have just been written.
+                let to = unsafe { &mut *(std::ptr::from_mut(to) as *mut [f32]) };
+                for (to, reached) in to.chunks_exact_mut(channels).zip(taps.positions()) {
+                    for &(tap, source) in reached {
+                        add_products(
+                            isa,
+                            &from[source * channels..][..channels],
+                            &by_tap[tap * channels..][..channels],
+                            to,
+                        );
+                    }
                 }
-            }
-        });
+            });
+    };
+    // SAFETY: the images are all there is, and each is written whole.
+    unsafe { written(len, sum) }
 }
 
 /// `dw[c][tap] = sum over n and positions of dy[n][position][c] * x[n][source][c]`.
-pub(super) fn weight_gradient(isa: Isa, c: &Conv2d, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+pub(super) fn weight_gradient(isa: Isa, c: &Conv2d, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0; c.weights_len()];
     if x.is_empty() || dy.is_empty() {
-        dw.fill(0.0);
-        return;
+        return sums;
     }
     let taps = Taps::forward(c);
     let channels = c.in_channels;
@@ -51,7 +57,7 @@ pub(super) fn weight_gradient(isa: Isa, c: &Conv2d, x: &[f32], dy: &[f32], dw: &
     let partial: Vec<Vec<f32>> = groups
         .into_par_iter()
         .map(|images| {
-            let mut sums = vec![0.0; dw.len()];
+            let mut sums = vec![0.0; c.weights_len()];
             for n in images {
                 let (x, dy) = (&x[n * input..][..input], &dy[n * output..][..output]);
                 for (dy, reached) in dy.chunks_exact(channels).zip(taps.positions()) {
@@ -64,13 +70,12 @@ pub(super) fn weight_gradient(isa: Isa, c: &Conv2d, x: &[f32], dy: &[f32], dw: &
             sums
         })
         .collect();
-    let mut sums = vec![0.0; dw.len()];
     for partial in partial {
         for (sum, partial) in sums.iter_mut().zip(partial) {
             *sum += partial;
         }
     }
-    dw.copy_from_slice(&transpose(&sums, c.taps()));
+    transpose(&sums, c.taps())
 }
 
 /// `[columns][rows]` of `[rows][columns]`.

@@ -1,8 +1,10 @@
 //! Activations, alone and after an addition.
 
+use super::memory::written;
 use crate::Isa;
 use crate::isa::portable;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// What follows a batch norm or an addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,21 +55,23 @@ const CHUNK: usize = 1 << 16;
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn add_act_forward(a: &[f32], b: &[f32], activation: Activation, y: &mut [f32]) {
-    assert!(
-        a.len() == y.len() && b.len() == y.len(),
-        "an addition is of equal lengths"
-    );
+#[must_use]
+pub fn add_act_forward(a: &[f32], b: &[f32], activation: Activation) -> Vec<f32> {
+    assert_eq!(a.len(), b.len(), "an addition is of equal lengths");
     let isa = Isa::detect();
-    (y.par_chunks_mut(CHUNK), a.par_chunks(CHUNK), b.par_chunks(CHUNK))
-        .into_par_iter()
-        .for_each(|(y, a, b)| add_chunk(isa, a, b, activation.bounds(), y));
+    let chunks = |y: &mut [MaybeUninit<f32>]| {
+        (y.par_chunks_mut(CHUNK), a.par_chunks(CHUNK), b.par_chunks(CHUNK))
+            .into_par_iter()
+            .for_each(|(y, a, b)| add_chunk(isa, a, b, activation.bounds(), y));
+    };
+    // SAFETY: the chunks are all there is.
+    unsafe { written(a.len(), chunks) }
 }
 
 portable! {
-    fn add_chunk(a: &[f32], b: &[f32], bounds: (f32, f32), y: &mut [f32]) {
+    fn add_chunk(a: &[f32], b: &[f32], bounds: (f32, f32), y: &mut [MaybeUninit<f32>]) {
         for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
-            *y = limit(a + b, bounds);
+            y.write(limit(a + b, bounds));
         }
     }
 }
@@ -76,21 +80,23 @@ portable! {
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn act_backward(y: &[f32], dy: &[f32], activation: Activation, dx: &mut [f32]) {
-    assert!(
-        y.len() == dx.len() && dy.len() == dx.len(),
-        "an activation keeps its length"
-    );
+#[must_use]
+pub fn act_backward(y: &[f32], dy: &[f32], activation: Activation) -> Vec<f32> {
+    assert_eq!(y.len(), dy.len(), "an activation keeps its length");
     let isa = Isa::detect();
-    (dx.par_chunks_mut(CHUNK), y.par_chunks(CHUNK), dy.par_chunks(CHUNK))
-        .into_par_iter()
-        .for_each(|(dx, y, dy)| backward_chunk(isa, y, dy, activation.bounds(), dx));
+    let chunks = |dx: &mut [MaybeUninit<f32>]| {
+        (dx.par_chunks_mut(CHUNK), y.par_chunks(CHUNK), dy.par_chunks(CHUNK))
+            .into_par_iter()
+            .for_each(|(dx, y, dy)| backward_chunk(isa, y, dy, activation.bounds(), dx));
+    };
+    // SAFETY: the chunks are all there is.
+    unsafe { written(y.len(), chunks) }
 }
 
 portable! {
-    fn backward_chunk(y: &[f32], dy: &[f32], bounds: (f32, f32), dx: &mut [f32]) {
+    fn backward_chunk(y: &[f32], dy: &[f32], bounds: (f32, f32), dx: &mut [MaybeUninit<f32>]) {
         for ((dx, &y), &dy) in dx.iter_mut().zip(y).zip(dy) {
-            *dx = pass(dy, y, bounds);
+            dx.write(pass(dy, y, bounds));
         }
     }
 }

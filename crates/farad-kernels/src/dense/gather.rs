@@ -1,11 +1,11 @@
 //! Forward pass and input gradient: every output position gathers from the positions that its taps reach.
 
-use super::pack::{Maps, Weights, pack_channels, with_scratch};
+use super::memory::written;
+use super::pack::{Maps, Weights, pack_channels, with_packed, with_scratch};
 use super::shape::{Conv2d, Precision};
+use super::split::{chunks, for_each_chunk, parts};
 use super::tile::{Block, Engine, ROWS, Run, Tile};
-use crate::LANES;
-use rayon::prelude::*;
-use std::ops::Range;
+use std::mem::MaybeUninit;
 
 /// For every position of the gathering map, its taps inside the other map.
 pub(super) struct Taps {
@@ -68,7 +68,8 @@ impl Taps {
         starts.zip(&self.ends).map(|(start, &end)| &self.entries[start..end])
     }
 
-    fn len(&self) -> usize {
+    /// Positions.
+    pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 }
@@ -78,6 +79,16 @@ impl Taps {
 pub(super) enum Columns {
     Outputs,
     Inputs,
+}
+
+impl Columns {
+    /// Of the channels of inputs and outputs, those that are summed over, and those that are columns.
+    pub(super) fn of(self, inputs: usize, outputs: usize) -> (usize, usize) {
+        match self {
+            Self::Outputs => (inputs, outputs),
+            Self::Inputs => (outputs, inputs),
+        }
+    }
 }
 
 /// Words of a chunk of packed images: with a block of weights they fit the second-level cache of 1 MiB.
@@ -95,52 +106,58 @@ pub(super) struct Gather<'a> {
 
 impl Gather<'_> {
     /// `to[n][position][column] = sum over taps and channels of from[n][source][channel] * weight[tap][channel][column]`.
-    pub(super) fn run(&self, from: &[f32], to: &mut [f32]) {
-        if from.is_empty() || to.is_empty() {
-            to.fill(0.0);
-            return;
+    pub(super) fn run(&self, from: &[f32]) -> Vec<f32> {
+        let len = self.images * self.taps.len() * self.columns();
+        if from.is_empty() || len == 0 {
+            return vec![0.0; len];
         }
+        // SAFETY: the blocks have all columns, and their tiles all positions of all images.
+        unsafe { written(len, |to| self.multiply(from, to)) }
+    }
+
+    /// The same, into `to`, all of which it writes.
+    fn multiply(&self, from: &[f32], to: &mut [MaybeUninit<f32>]) {
         let words_per_image = self.taps.sources * self.depth();
         let maps = Maps {
             values: from,
             positions: self.taps.sources,
             channels: self.channels(),
         };
+        // Whole tiles.
+        let most = (CHUNK_WORDS / words_per_image.max(1)).max(ROWS) / ROWS * ROWS;
+        let per_image = self.taps.len() * self.columns();
+        let product = |blocks: &[(Block, &[u32])]| {
+            for_each_chunk(
+                chunks(self.images, most),
+                |chunk| chunk.len() * per_image,
+                to,
+                |chunk, to| {
+                    with_scratch(chunk.len() * words_per_image, |words| {
+                        pack_channels(self.engine, self.precision, maps, chunk.clone(), words);
+                        for &(block, weights) in blocks {
+                            self.multiply_block(chunk.len(), words, block, weights, to);
+                        }
+                    });
+                },
+            );
+        };
         let blocks = self.engine.blocks(self.columns());
-        with_scratch(blocks.iter().map(|block| self.block_len(block)).sum(), |packed| {
-            let blocks = self.pack_weights(blocks, packed);
-            let mut rest = to;
-            let chunks: Vec<(Range<usize>, &mut [f32])> = chunks(self.images, words_per_image)
-                .map(|range| {
-                    let len = range.len() * self.taps.len() * self.columns();
-                    (range, rest.split_off_mut(..len).expect("chunks are of whole images"))
-                })
-                .collect();
-            chunks.into_par_iter().for_each(|(range, to)| {
-                with_scratch(range.len() * words_per_image, |words| {
-                    pack_channels(self.engine, self.precision, maps, range.clone(), words);
-                    for &(block, weights) in &blocks {
-                        self.multiply_block(range.len(), words, block, weights, to);
-                    }
-                });
-            });
-        });
+        with_packed(
+            blocks,
+            |block| self.weights.taps * self.depth() * block.width,
+            |block, words| self.pack_weights(block, words),
+            product,
+        );
     }
 
     /// Columns of the product.
     fn columns(&self) -> usize {
-        match self.side {
-            Columns::Outputs => self.weights.outputs,
-            Columns::Inputs => self.weights.inputs,
-        }
+        self.side.of(self.weights.inputs, self.weights.outputs).1
     }
 
     /// Channels that are summed over.
     fn channels(&self) -> usize {
-        match self.side {
-            Columns::Outputs => self.weights.inputs,
-            Columns::Inputs => self.weights.outputs,
-        }
+        self.side.of(self.weights.inputs, self.weights.outputs).0
     }
 
     /// Words of the channels.
@@ -148,57 +165,31 @@ impl Gather<'_> {
         self.precision.words(self.channels())
     }
 
-    /// Words of a block's weights.
-    fn block_len(&self, block: &Block) -> usize {
-        self.weights.taps * self.depth() * block.vectors * LANES
-    }
-
-    /// Packs the weights of all blocks.
-    fn pack_weights<'p>(&self, blocks: Vec<Block>, mut packed: &'p mut [u32]) -> Vec<(Block, &'p [u32])> {
-        let parts: Vec<(Block, &mut [u32])> = blocks
-            .into_iter()
-            .map(|block| {
-                let words = packed.split_off_mut(..self.block_len(&block));
-                (block, words.expect("words of all blocks"))
-            })
-            .collect();
+    fn pack_weights(&self, block: Block, words: &mut [u32]) {
         let pack = match self.side {
             Columns::Outputs => Weights::pack_outputs,
             Columns::Inputs => Weights::pack_inputs,
         };
-        parts
-            .into_par_iter()
-            .map(|(block, words)| {
-                let columns = block.start..block.start + block.columns;
-                pack(
-                    &self.weights,
-                    self.engine,
-                    self.precision,
-                    columns,
-                    block.vectors * LANES,
-                    words,
-                );
-                (block, &*words)
-            })
-            .collect()
+        let columns = block.start..block.start + block.columns;
+        pack(&self.weights, self.engine, self.precision, columns, block.width, words);
     }
 
     /// One block of columns of a chunk of images.
-    fn multiply_block(&self, images: usize, words: &[u32], block: Block, weights: &[u32], to: &mut [f32]) {
+    fn multiply_block(&self, images: usize, words: &[u32], block: Block, weights: &[u32], to: &mut [MaybeUninit<f32>]) {
         let (depth, columns, positions) = (self.depth(), self.columns(), self.taps.len());
         let mut runs = Vec::new();
         for (position, reached) in self.taps.positions().enumerate() {
             runs.clear();
             runs.extend(reached.iter().map(|&(tap, source)| Run {
                 a: source * images * depth,
-                b: tap * depth * block.vectors * LANES,
+                b: tap * depth * block.width,
                 steps: depth,
             }));
             for tile in parts(images, images.div_ceil(ROWS)) {
                 let tile = Tile {
                     rows: tile.len(),
                     columns: block.columns,
-                    vectors: block.vectors,
+                    width: block.width,
                     runs: &runs,
                     a: &words[tile.start * depth..],
                     a_row: depth,
@@ -208,23 +199,9 @@ impl Gather<'_> {
                     c_row: positions * columns,
                     accumulate: false,
                 };
-                self.engine.multiply(self.precision, tile);
+                // SAFETY: it does not accumulate.
+                unsafe { self.engine.multiply(self.precision, tile) };
             }
         }
     }
-}
-
-/// Splits images into chunks of near-even size that fit the cache, equally many for each thread. No sum crosses images.
-fn chunks(images: usize, words_per_image: usize) -> impl Iterator<Item = Range<usize>> {
-    let most = (CHUNK_WORDS / words_per_image.max(1)).max(ROWS) / ROWS * ROWS;
-    let count = images
-        .div_ceil(most)
-        .next_multiple_of(rayon::current_num_threads())
-        .min(images);
-    parts(images, count)
-}
-
-/// `0..len` in `count` near-even ranges.
-pub(super) fn parts(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..count).map(move |i| i * len / count..(i + 1) * len / count)
 }

@@ -1,14 +1,16 @@
-//! Sixteen sums and how an instruction set multiplies words into them.
+//! Sums of neighbouring columns, a register's worth, and how an instruction set multiplies words into them.
 
 use crate::LANES;
 
-/// Sixteen f32 sums.
+/// `LANES` f32 sums.
 ///
 /// # Safety
-/// Every function needs the instruction set that the implementing type names. Pointers are valid for sixteen
+/// Every function needs the instruction set that the implementing type names. Pointers are valid for `LANES`
 /// 32-bit values, or for `count` where that is given; nothing need be aligned.
 pub(super) trait Sums: Copy {
-    /// Sixteen operands of 32 bits.
+    /// How many.
+    const LANES: usize;
+    /// As many operands of 32 bits.
     type Words: Copy;
 
     unsafe fn zero() -> Self;
@@ -17,6 +19,9 @@ pub(super) trait Sums: Copy {
     unsafe fn words(from: *const u32) -> Self::Words;
     /// The word at `from` in all lanes.
     unsafe fn broadcast(from: *const u32) -> Self::Words;
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn subtract(self, other: Self) -> Self;
+    unsafe fn halve(self) -> Self;
     /// `self + a * b`, where a word is an f32.
     unsafe fn add_product(self, a: Self::Words, b: Self::Words) -> Self;
 }
@@ -45,6 +50,7 @@ impl<S: Sums> Product<S> for Single {
 pub(super) struct Portable([f32; LANES]);
 
 impl Sums for Portable {
+    const LANES: usize = LANES;
     type Words = [u32; LANES];
 
     #[inline(always)]
@@ -79,6 +85,21 @@ impl Sums for Portable {
     }
 
     #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] + other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn subtract(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+    }
+
+    #[inline(always)]
+    unsafe fn halve(self) -> Self {
+        Self(self.0.map(|value| 0.5 * value))
+    }
+
+    #[inline(always)]
     unsafe fn add_product(self, a: Self::Words, b: Self::Words) -> Self {
         Self(std::array::from_fn(|i| {
             self.0[i] + f32::from_bits(a[i]) * f32::from_bits(b[i])
@@ -103,45 +124,44 @@ impl Product<Portable> for Pair {
 pub(super) mod x86 {
     use super::{Product, Sums};
     use crate::LANES;
-    use crate::array::from_fn;
     use std::arch::x86_64::*;
 
-    /// AVX2 and FMA: two registers of eight.
+    /// AVX2 and FMA.
     #[derive(Clone, Copy)]
-    pub(in crate::dense) struct Fma([__m256; 2]);
+    pub(in crate::dense) struct Fma(__m256);
 
     impl Sums for Fma {
-        type Words = [__m256i; 2];
+        const LANES: usize = 8;
+        type Words = __m256i;
 
         #[inline(always)]
         unsafe fn zero() -> Self {
             // SAFETY: the caller's contract.
-            unsafe { Self([_mm256_setzero_ps(); 2]) }
+            unsafe { Self(_mm256_setzero_ps()) }
         }
 
         #[inline(always)]
         unsafe fn load(from: *const f32, count: usize) -> Self {
-            // SAFETY: the caller's contract; the short copy has room for sixteen.
+            // SAFETY: the caller's contract; the short copy has room for all lanes.
             unsafe {
-                let mut short = [0.0; LANES];
+                let mut short = [0.0; Self::LANES];
                 let mut from = from;
-                if count < LANES {
+                if count < Self::LANES {
                     short.as_mut_ptr().copy_from_nonoverlapping(from, count);
                     from = short.as_ptr();
                 }
-                Self([_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8))])
+                Self(_mm256_loadu_ps(from))
             }
         }
 
         #[inline(always)]
         unsafe fn store(self, to: *mut f32, count: usize) {
-            // SAFETY: the caller's contract; the short copy has room for sixteen.
+            // SAFETY: the caller's contract; the short copy has room for all lanes.
             unsafe {
-                let mut short = [0.0; LANES];
-                let target = if count < LANES { short.as_mut_ptr() } else { to };
-                _mm256_storeu_ps(target, self.0[0]);
-                _mm256_storeu_ps(target.add(8), self.0[1]);
-                if count < LANES {
+                let mut short = [0.0; Self::LANES];
+                let target = if count < Self::LANES { short.as_mut_ptr() } else { to };
+                _mm256_storeu_ps(target, self.0);
+                if count < Self::LANES {
                     to.copy_from_nonoverlapping(short.as_ptr(), count);
                 }
             }
@@ -150,23 +170,37 @@ pub(super) mod x86 {
         #[inline(always)]
         unsafe fn words(from: *const u32) -> Self::Words {
             // SAFETY: the caller's contract.
-            unsafe { [_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast())] }
+            unsafe { _mm256_loadu_si256(from.cast()) }
         }
 
         #[inline(always)]
         unsafe fn broadcast(from: *const u32) -> Self::Words {
             // SAFETY: the caller's contract.
-            unsafe { [_mm256_set1_epi32(from.read_unaligned().cast_signed()); 2] }
+            unsafe { _mm256_set1_epi32(from.read_unaligned().cast_signed()) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: the caller's contract.
+            unsafe { Self(_mm256_add_ps(self.0, other.0)) }
+        }
+
+        #[inline(always)]
+        unsafe fn subtract(self, other: Self) -> Self {
+            // SAFETY: the caller's contract.
+            unsafe { Self(_mm256_sub_ps(self.0, other.0)) }
+        }
+
+        #[inline(always)]
+        unsafe fn halve(self) -> Self {
+            // SAFETY: the caller's contract.
+            unsafe { Self(_mm256_mul_ps(self.0, _mm256_set1_ps(0.5))) }
         }
 
         #[inline(always)]
         unsafe fn add_product(self, a: Self::Words, b: Self::Words) -> Self {
             // SAFETY: the caller's contract.
-            unsafe {
-                Self(from_fn(|i| {
-                    _mm256_fmadd_ps(_mm256_castsi256_ps(a[i]), _mm256_castsi256_ps(b[i]), self.0[i])
-                }))
-            }
+            unsafe { Self(_mm256_fmadd_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), self.0)) }
         }
     }
 
@@ -175,6 +209,7 @@ pub(super) mod x86 {
     pub(in crate::dense) struct Avx512(__m512);
 
     impl Sums for Avx512 {
+        const LANES: usize = LANES;
         type Words = __m512i;
 
         #[inline(always)]
@@ -217,6 +252,24 @@ pub(super) mod x86 {
         unsafe fn broadcast(from: *const u32) -> Self::Words {
             // SAFETY: the caller's contract.
             unsafe { _mm512_set1_epi32(from.read_unaligned().cast_signed()) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: the caller's contract.
+            unsafe { Self(_mm512_add_ps(self.0, other.0)) }
+        }
+
+        #[inline(always)]
+        unsafe fn subtract(self, other: Self) -> Self {
+            // SAFETY: the caller's contract.
+            unsafe { Self(_mm512_sub_ps(self.0, other.0)) }
+        }
+
+        #[inline(always)]
+        unsafe fn halve(self) -> Self {
+            // SAFETY: the caller's contract.
+            unsafe { Self(_mm512_mul_ps(self.0, _mm512_set1_ps(0.5))) }
         }
 
         #[inline(always)]

@@ -1,4 +1,23 @@
-//! Keeping the pages of freed tensors.
+//! Memory of tensors: pages that are kept, and none that is filled in vain.
+
+use std::mem::MaybeUninit;
+
+/// A vector of `len` values, which `write` writes. To fill it before would take as long as one more pass over the tensor.
+///
+/// # Safety
+/// `write` leaves none of them as it was.
+pub(super) unsafe fn written(len: usize, write: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut values = Vec::with_capacity(len);
+    let room = &mut values.spare_capacity_mut()[..len];
+    if cfg!(debug_assertions) {
+        // Tests then see what was left.
+        room.fill(MaybeUninit::new(f32::NAN));
+    }
+    write(room);
+    // SAFETY: there is room for them, and the caller says that they were written.
+    unsafe { values.set_len(len) };
+    values
+}
 
 /// Asks the allocator to keep freed memory instead of returning it to the system.
 ///

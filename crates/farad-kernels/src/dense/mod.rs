@@ -6,6 +6,9 @@
 //! inside the map, and padding is neither stored nor multiplied; strides and the input gradient are other lists for the
 //! same loop. One micro-kernel (`tile`) serves forward, input and weight gradient, in both precisions.
 //!
+//! In f32, convolutions of 3 by 3 and stride 1 take fewer products with `winograd`, whose matrices the same micro-kernel
+//! multiplies, unless their maps or channels are few.
+//!
 //! Results do not depend on the number of threads: sums are partitioned by shapes alone and added in the order of their
 //! index. Unlike the integer kernels, they may differ between instruction sets, which sum with different rounding.
 //! The functions use rayon's current pool, and panic if a slice has not the length that its shape says.
@@ -21,11 +24,13 @@ mod norm;
 mod pack;
 mod pool;
 mod shape;
+mod split;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod unfold;
 mod weight_gradient;
+mod winograd;
 
 pub use convolution::{conv_forward, conv_input_gradient, conv_weight_gradient};
 pub use elementwise::{Activation, act_backward, add_act_forward};

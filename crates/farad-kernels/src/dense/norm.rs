@@ -1,9 +1,12 @@
 //! Batch normalisation (Ioffe and Szegedy, ICML 2015), fused with a mask of channels and the activation that follows.
 
 use super::elementwise::{Activation, limit, pass};
+use super::memory::written;
+use super::shape::volume;
 use crate::Isa;
 use crate::isa::portable;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// `y = activation(m[n][c] * (gamma[c] * xhat + beta[c]))` with `xhat = (u - mean[c]) * inv_std[c]`, over tensors
 /// `[images][positions][channels]`.
@@ -35,7 +38,7 @@ struct Affine {
 
 impl Norm<'_> {
     fn check(&self, tensors: &[usize], channels: &[usize]) {
-        let len = self.images * self.positions * self.channels;
+        let len = volume([self.images, self.positions, self.channels]);
         assert!(
             tensors.iter().all(|&t| t == len),
             "lengths {tensors:?} of tensors of {len}"
@@ -159,29 +162,34 @@ portable! {
 ///
 /// # Panics
 /// If a length is wrong.
-pub fn norm_forward(norm: &Norm, u: &[f32], mean: &[f32], inv_std: &[f32], y: &mut [f32]) {
-    norm.check(&[u.len(), y.len()], &[mean.len(), inv_std.len()]);
-    if y.is_empty() {
-        return;
+#[must_use]
+pub fn norm_forward(norm: &Norm, u: &[f32], mean: &[f32], inv_std: &[f32]) -> Vec<f32> {
+    norm.check(&[u.len()], &[mean.len(), inv_std.len()]);
+    if u.is_empty() {
+        return Vec::new();
     }
     let isa = Isa::detect();
     let image_len = norm.positions * norm.channels;
-    (y.par_chunks_mut(image_len), u.par_chunks(image_len))
-        .into_par_iter()
-        .enumerate()
-        .for_each(|(image, (y, u))| {
-            let Affine { scale, shift } = norm.affine(image, inv_std);
-            forward_image(isa, u, mean, &scale, &shift, norm.activation.bounds(), y);
-        });
+    let images = |y: &mut [MaybeUninit<f32>]| {
+        (y.par_chunks_mut(image_len), u.par_chunks(image_len))
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(image, (y, u))| {
+                let Affine { scale, shift } = norm.affine(image, inv_std);
+                forward_image(isa, u, mean, &scale, &shift, norm.activation.bounds(), y);
+            });
+    };
+    // SAFETY: the images are all there is.
+    unsafe { written(u.len(), images) }
 }
 
 portable! {
-    fn forward_image(u: &[f32], mean: &[f32], scale: &[f32], shift: &[f32], bounds: (f32, f32), y: &mut [f32]) {
+    fn forward_image(u: &[f32], mean: &[f32], scale: &[f32], shift: &[f32], bounds: (f32, f32), y: &mut [MaybeUninit<f32>]) {
         let channels = mean.len();
         let (scale, shift) = (&scale[..channels], &shift[..channels]);
         for (y, u) in y.chunks_exact_mut(channels).zip(u.chunks_exact(channels)) {
             for c in 0..channels {
-                y[c] = limit((u[c] - mean[c]) * scale[c] + shift[c], bounds);
+                y[c].write(limit((u[c] - mean[c]) * scale[c] + shift[c], bounds));
             }
         }
     }
@@ -189,31 +197,30 @@ portable! {
 
 /// Gradients of [`norm_forward`] with the moments of the batch, through which they are taken as well.
 ///
-/// From `dy` it gives `du`; `dgamma` and `dbeta` of each channel; and, if asked, `gate[n][c]`, the gradient with respect to the
+/// From `dy` it gives `du`, in the place of `u`; `dgamma` and `dbeta` of each channel; and, if asked, `gate[n][c]`, the gradient with respect to the
 /// mask `m[n][c]`: the sum over positions of the activation's input gradient times `gamma xhat + beta`.
 ///
 /// # Panics
 /// If a length is wrong.
 pub fn norm_backward(
     norm: &Norm,
-    u: &[f32],
+    u: &mut [f32],
     mean: &[f32],
     inv_std: &[f32],
     dy: &[f32],
-    du: &mut [f32],
     dgamma: &mut [f32],
     dbeta: &mut [f32],
     gate: Option<&mut [f32]>,
 ) {
     norm.check(
-        &[u.len(), dy.len(), du.len()],
+        &[u.len(), dy.len()],
         &[mean.len(), inv_std.len(), dgamma.len(), dbeta.len()],
     );
     dgamma.fill(0.0);
     dbeta.fill(0.0);
     let channels = norm.channels;
     let image_len = norm.positions * channels;
-    if du.is_empty() {
+    if u.is_empty() {
         gate.into_iter().for_each(|gate| gate.fill(0.0));
         return;
     }
@@ -257,16 +264,12 @@ pub fn norm_backward(
     let slope: Vec<f32> = (0..channels)
         .map(|c| norm.gamma[c] * inv_std[c] * inv_std[c] * dgamma[c] / count)
         .collect();
-    (
-        du.par_chunks_mut(image_len),
-        u.par_chunks(image_len),
-        dy.par_chunks(image_len),
-    )
+    (u.par_chunks_mut(image_len), dy.par_chunks(image_len))
         .into_par_iter()
         .enumerate()
-        .for_each(|(image, (du, u, dy))| {
+        .for_each(|(image, (u, dy))| {
             let Affine { scale, shift } = norm.affine(image, inv_std);
-            backward_image(isa, u, dy, mean, &scale, &shift, bounds, &offset, &slope, du);
+            backward_image(isa, u, dy, mean, &scale, &shift, bounds, &offset, &slope);
         });
 }
 
@@ -298,7 +301,7 @@ portable! {
 
 portable! {
     fn backward_image(
-        u: &[f32],
+        u: &mut [f32],
         dy: &[f32],
         mean: &[f32],
         scale: &[f32],
@@ -306,18 +309,16 @@ portable! {
         bounds: (f32, f32),
         offset: &[f32],
         slope: &[f32],
-        du: &mut [f32],
     ) {
         let channels = mean.len();
         let (scale, shift) = (&scale[..channels], &shift[..channels]);
         let (offset, slope) = (&offset[..channels], &slope[..channels]);
-        let rows = u.chunks_exact(channels).zip(dy.chunks_exact(channels));
-        for (du, (u, dy)) in du.chunks_exact_mut(channels).zip(rows) {
+        for (u, dy) in u.chunks_exact_mut(channels).zip(dy.chunks_exact(channels)) {
             for c in 0..channels {
                 let deviation = u[c] - mean[c];
                 let z = deviation * scale[c] + shift[c];
                 let dz = pass(dy[c], z, bounds);
-                du[c] = scale[c] * dz - offset[c] - deviation * slope[c];
+                u[c] = scale[c] * dz - offset[c] - deviation * slope[c];
             }
         }
     }

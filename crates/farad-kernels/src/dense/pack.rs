@@ -4,7 +4,8 @@
 
 use super::bf16::{pair_neighbours, pair_rows};
 use super::shape::Precision;
-use super::tile::Engine;
+use super::tile::{Block, Engine, ROWS};
+use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -31,6 +32,27 @@ pub(super) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [u32]) -> R) -> R 
     let result = f(&mut scratch[..len]);
     FREE.with_borrow_mut(|free| free.push(scratch));
     result
+}
+
+/// Calls `f` with the packed weights of all blocks: `pack` fills those of a block, as many words as `len` says.
+pub(super) fn with_packed<R>(
+    blocks: Vec<Block>,
+    len: impl Fn(&Block) -> usize,
+    pack: impl Fn(Block, &mut [u32]) + Sync,
+    f: impl FnOnce(&[(Block, &[u32])]) -> R,
+) -> R {
+    with_scratch(blocks.iter().map(&len).sum(), |mut packed| {
+        let own = |block: Block| {
+            let words = packed.split_off_mut(..len(&block));
+            (block, words.expect("words of all blocks"))
+        };
+        let blocks: Vec<(Block, &mut [u32])> = blocks.into_iter().map(own).collect();
+        let packed = blocks.into_par_iter().map(|(block, words)| {
+            pack(block, words);
+            (block, &*words)
+        });
+        f(&packed.collect::<Vec<_>>())
+    })
 }
 
 /// A batch of maps, `[images][positions][channels]`.
@@ -61,8 +83,8 @@ pub(super) fn pack_channels(engine: Engine, precision: Precision, maps: Maps, im
     }
 }
 
-/// `words[panel][position][image word][width]`, for sums over images: panels are `width` channels, the last one padded
-/// with anything.
+/// `words[panel][position][image word][width]`, for sums over images: panels are `width` channels, [`ROWS`] or all that there are, the
+/// last one padded with anything.
 pub(super) fn pack_images(
     engine: Engine,
     precision: Precision,
@@ -74,22 +96,53 @@ pub(super) fn pack_images(
 ) {
     let steps = precision.words(images.len());
     let panel_len = maps.positions * steps * width;
-    let mut row = vec![0; channels.len()];
+    assert!(width == ROWS || channels.len() <= width, "one panel, or panels of rows");
+    let mut pairs = match precision {
+        Precision::F32 => Vec::new(),
+        Precision::Bf16 => vec![0; channels.len()],
+    };
     for position in 0..maps.positions {
         for step in 0..steps {
             let values = |image: usize| &maps.row(image, position)[channels.clone()];
+            let words = &mut words[(position * steps + step) * width..];
             match precision {
-                Precision::F32 => copy_bits(values(images.start + step), &mut row),
+                Precision::F32 => spread(values(images.start + step), f32::to_bits, width, panel_len, words),
                 Precision::Bf16 => {
                     let first = images.start + 2 * step;
                     let second = (first + 1 < images.end).then(|| values(first + 1));
-                    pair_rows(engine, values(first), second, &mut row);
+                    pair_rows(engine, values(first), second, &mut pairs);
+                    spread(&pairs, |pair| pair, width, panel_len, words);
                 }
             }
-            let start = (position * steps + step) * width;
-            for (panel, row) in row.chunks(width).enumerate() {
-                words[panel * panel_len + start..][..row.len()].copy_from_slice(row);
-            }
+        }
+    }
+}
+
+/// Puts the channels of a row into their panels, which are `panel_len` words apart.
+#[inline(always)]
+fn spread<T: Copy>(row: &[T], word: impl Fn(T) -> u32, width: usize, panel_len: usize, words: &mut [u32]) {
+    if width == ROWS {
+        pieces::<ROWS, T>(row, word, panel_len, words);
+    } else {
+        // The pieces of a single panel follow each other.
+        pieces::<8, T>(row, word, 8, words);
+    }
+}
+
+/// Puts each `N` values of a row `distance` words from the last. They are few: a call to copy them would take longer than to do so.
+#[inline(always)]
+fn pieces<const N: usize, T: Copy>(row: &[T], word: impl Fn(T) -> u32, distance: usize, words: &mut [u32]) {
+    let (whole, rest) = row.as_chunks::<N>();
+    for (i, piece) in whole.iter().enumerate() {
+        let words = &mut words[i * distance..][..N];
+        for k in 0..N {
+            words[k] = word(piece[k]);
+        }
+    }
+    if !rest.is_empty() {
+        let words = &mut words[whole.len() * distance..][..rest.len()];
+        for (to, &value) in words.iter_mut().zip(rest) {
+            *to = word(value);
         }
     }
 }

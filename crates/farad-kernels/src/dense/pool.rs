@@ -1,12 +1,15 @@
 //! Pooling: the maximum of 2 by 2, and the average of a whole map.
 
+use super::memory::written;
+use super::shape::volume;
 use crate::Isa;
 use crate::isa::portable;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 
 /// Lengths of the input and output of a 2 by 2 pool of one image.
 fn pooled(height: usize, width: usize, channels: usize) -> (usize, usize) {
-    (height * width * channels, (height / 2) * (width / 2) * channels)
+    (volume([height, width, channels]), (height / 2) * (width / 2) * channels)
 }
 
 /// `y[n][oy][ox][c]`, the maximum of each 2 by 2 square of `x`, and which of the four it was, `2 * dy + dx`, the first of
@@ -14,34 +17,37 @@ fn pooled(height: usize, width: usize, channels: usize) -> (usize, usize) {
 ///
 /// # Panics
 /// If a length is wrong.
+#[must_use]
 pub fn max_pool2_forward(
     images: usize,
     height: usize,
     width: usize,
     channels: usize,
     x: &[f32],
-    y: &mut [f32],
-    argmax: &mut [u8],
-) {
+) -> (Vec<f32>, Vec<u8>) {
     let (input, output) = pooled(height, width, channels);
-    assert_eq!(x.len(), images * input, "length of the input");
-    assert_eq!(y.len(), images * output, "length of the output");
-    assert_eq!(argmax.len(), images * output, "length of the places");
+    assert_eq!(x.len(), volume([images, input]), "length of the input");
+    let mut argmax = vec![0; images * output];
     if output == 0 {
-        return;
+        return (Vec::new(), argmax);
     }
     let isa = Isa::detect();
-    (
-        x.par_chunks(input),
-        y.par_chunks_mut(output),
-        argmax.par_chunks_mut(output),
-    )
-        .into_par_iter()
-        .for_each(|(x, y, argmax)| pool_image(isa, width, channels, x, y, argmax));
+    let pool = |y: &mut [MaybeUninit<f32>]| {
+        (
+            x.par_chunks(input),
+            y.par_chunks_mut(output),
+            argmax.par_chunks_mut(output),
+        )
+            .into_par_iter()
+            .for_each(|(x, y, argmax)| pool_image(isa, width, channels, x, y, argmax));
+    };
+    // SAFETY: the images are all there is, and each is written whole.
+    let y = unsafe { written(images * output, pool) };
+    (y, argmax)
 }
 
 portable! {
-    fn pool_image(width: usize, channels: usize, x: &[f32], y: &mut [f32], argmax: &mut [u8]) {
+    fn pool_image(width: usize, channels: usize, x: &[f32], y: &mut [MaybeUninit<f32>], argmax: &mut [u8]) {
         let out_row = width / 2 * channels;
         let rows = x.chunks_exact(2 * width * channels).zip(y.chunks_exact_mut(out_row)).zip(argmax.chunks_exact_mut(out_row));
         for ((x, y), argmax) in rows {
@@ -57,7 +63,7 @@ portable! {
                         place = if x > best { i } else { place };
                         best = if x > best { x } else { best };
                     }
-                    y[c] = best;
+                    y[c].write(best);
                     argmax[c] = place;
                 }
             }
@@ -69,6 +75,7 @@ portable! {
 ///
 /// # Panics
 /// If a length is wrong.
+#[must_use]
 pub fn max_pool2_backward(
     images: usize,
     height: usize,
@@ -76,38 +83,41 @@ pub fn max_pool2_backward(
     channels: usize,
     argmax: &[u8],
     dy: &[f32],
-    dx: &mut [f32],
-) {
+) -> Vec<f32> {
     let (input, output) = pooled(height, width, channels);
-    assert_eq!(dx.len(), images * input, "length of the input");
+    let len = volume([images, input]);
     assert_eq!(dy.len(), images * output, "length of the output");
     assert_eq!(argmax.len(), images * output, "length of the places");
     if output == 0 {
-        dx.fill(0.0);
-        return;
+        return vec![0.0; len];
     }
     let isa = Isa::detect();
-    (
-        dx.par_chunks_mut(input),
-        dy.par_chunks(output),
-        argmax.par_chunks(output),
-    )
-        .into_par_iter()
-        .for_each(|(dx, dy, argmax)| unpool_image(isa, width, channels, argmax, dy, dx));
+    let unpool = |dx: &mut [MaybeUninit<f32>]| {
+        (
+            dx.par_chunks_mut(input),
+            dy.par_chunks(output),
+            argmax.par_chunks(output),
+        )
+            .into_par_iter()
+            .for_each(|(dx, dy, argmax)| unpool_image(isa, width, channels, argmax, dy, dx));
+    };
+    // SAFETY: the images are all there is, and each is written whole.
+    unsafe { written(len, unpool) }
 }
 
 portable! {
-    fn unpool_image(width: usize, channels: usize, argmax: &[u8], dy: &[f32], dx: &mut [f32]) {
+    fn unpool_image(width: usize, channels: usize, argmax: &[u8], dy: &[f32], dx: &mut [MaybeUninit<f32>]) {
+        const ZERO: MaybeUninit<f32> = MaybeUninit::new(0.0);
         let out_row = width / 2 * channels;
         let in_rows = 2 * width * channels;
         // What an odd map drops is in no square.
         let whole = dx.len() / in_rows * in_rows;
-        dx[whole..].fill(0.0);
+        dx[whole..].fill(ZERO);
         let rows = dx.chunks_exact_mut(in_rows).zip(dy.chunks_exact(out_row)).zip(argmax.chunks_exact(out_row));
         for ((dx, dy), argmax) in rows {
             let (top, bottom) = dx.split_at_mut(width * channels);
-            top[2 * out_row..].fill(0.0);
-            bottom[2 * out_row..].fill(0.0);
+            top[2 * out_row..].fill(ZERO);
+            bottom[2 * out_row..].fill(ZERO);
             let squares = top.chunks_exact_mut(2 * channels).zip(bottom.chunks_exact_mut(2 * channels));
             let outputs = dy.chunks_exact(channels).zip(argmax.chunks_exact(channels));
             for ((top, bottom), (dy, argmax)) in squares.zip(outputs) {
@@ -115,7 +125,7 @@ portable! {
                 let (x2, x3) = bottom.split_at_mut(channels);
                 for (i, x) in [x0, x1, x2, x3].into_iter().enumerate() {
                     for c in 0..channels {
-                        x[c] = if usize::from(argmax[c]) == i { dy[c] } else { 0.0 };
+                        x[c].write(if usize::from(argmax[c]) == i { dy[c] } else { 0.0 });
                     }
                 }
             }
@@ -127,12 +137,12 @@ portable! {
 ///
 /// # Panics
 /// If a length is wrong.
-pub fn average_pool_forward(images: usize, positions: usize, channels: usize, x: &[f32], y: &mut [f32]) {
-    assert_eq!(x.len(), images * positions * channels, "length of the input");
-    assert_eq!(y.len(), images * channels, "length of the output");
-    y.fill(0.0);
+#[must_use]
+pub fn average_pool_forward(images: usize, positions: usize, channels: usize, x: &[f32]) -> Vec<f32> {
+    assert_eq!(x.len(), volume([images, positions, channels]), "length of the input");
+    let mut y = vec![0.0; images * channels];
     if x.is_empty() {
-        return;
+        return y;
     }
     let scale = 1.0 / positions as f32;
     x.par_chunks(positions * channels)
@@ -147,26 +157,32 @@ pub fn average_pool_forward(images: usize, positions: usize, channels: usize, x:
                 *y *= scale;
             }
         });
+    y
 }
 
 /// `dx`, the gradient before [`average_pool_forward`].
 ///
 /// # Panics
 /// If a length is wrong.
-pub fn average_pool_backward(images: usize, positions: usize, channels: usize, dy: &[f32], dx: &mut [f32]) {
-    assert_eq!(dx.len(), images * positions * channels, "length of the input");
+#[must_use]
+pub fn average_pool_backward(images: usize, positions: usize, channels: usize, dy: &[f32]) -> Vec<f32> {
     assert_eq!(dy.len(), images * channels, "length of the output");
-    if dx.is_empty() {
-        return;
+    let len = volume([images, positions, channels]);
+    if len == 0 {
+        return Vec::new();
     }
     let scale = 1.0 / positions as f32;
-    dx.par_chunks_mut(positions * channels)
-        .zip(dy.par_chunks(channels))
-        .for_each(|(dx, dy)| {
-            for dx in dx.chunks_exact_mut(channels) {
-                for (dx, dy) in dx.iter_mut().zip(dy) {
-                    *dx = dy * scale;
+    let spread = |dx: &mut [MaybeUninit<f32>]| {
+        dx.par_chunks_mut(positions * channels)
+            .zip(dy.par_chunks(channels))
+            .for_each(|(dx, dy)| {
+                for dx in dx.chunks_exact_mut(channels) {
+                    for (dx, dy) in dx.iter_mut().zip(dy) {
+                        dx.write(dy * scale);
+                    }
                 }
-            }
-        });
+            });
+    };
+    // SAFETY: the images are all there is, and each is written whole.
+    unsafe { written(len, spread) }
 }

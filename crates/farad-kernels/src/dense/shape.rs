@@ -1,6 +1,7 @@
 //! What is convolved with what.
 
-/// How operands of a convolution may be rounded before they are multiplied. Sums are f32 either way.
+/// How operands of a convolution may be rounded before they are multiplied. Sums are f32 either way. In f32, sums of neighbours may be
+/// multiplied instead, where that takes fewer products: what is infinite then makes outputs next to its own no numbers as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Not at all.
@@ -84,19 +85,26 @@ impl Conv2d {
         if self.depthwise { 1 } else { self.in_channels }
     }
 
-    /// Checks the lengths of an input, weights and an output of this shape.
+    /// Checks the lengths of an input, weights and an output of this shape, those that are given.
     ///
     /// # Panics
     /// If one is wrong, the stride is 0, or a depthwise convolution changes the number of channels.
-    pub(super) fn check(&self, input: usize, weights: usize, output: usize) {
+    pub(super) fn check(&self, input: Option<usize>, weights: Option<usize>, output: Option<usize>) {
         assert!(self.stride > 0, "the stride is at least 1");
         assert!(
             !self.depthwise || self.in_channels == self.out_channels,
             "a depthwise convolution keeps its channels"
         );
-        assert_eq!(input, self.input_len(), "length of the input of {self:?}");
-        assert_eq!(weights, self.weights_len(), "length of the weights of {self:?}");
-        assert_eq!(output, self.output_len(), "length of the output of {self:?}");
+        for (what, given, len) in [
+            ("input", input, self.input_len()),
+            ("weights", weights, self.weights_len()),
+            ("output", output, self.output_len()),
+        ] {
+            assert!(
+                given.is_none_or(|given| given == len),
+                "length {given:?} of the {what} of {self:?}"
+            );
+        }
     }
 
     /// Input position that output position `out` reads through tap `k`, along an axis of `extent` positions.
@@ -105,4 +113,15 @@ impl Conv2d {
             .checked_sub(self.padding)
             .filter(|&i| i < extent)
     }
+}
+
+/// Values of a tensor with these sides.
+///
+/// # Panics
+/// If they are more than memory has addresses.
+pub(super) fn volume<const N: usize>(sides: [usize; N]) -> usize {
+    let product = sides
+        .iter()
+        .try_fold(1, |product: usize, &side| product.checked_mul(side));
+    product.expect("a tensor that memory can hold")
 }

@@ -7,6 +7,7 @@ use super::lanes::{self, Pair, Product, Single, Sums};
 use super::shape::Precision;
 use crate::array::from_fn;
 use crate::{Isa, LANES};
+use std::mem::MaybeUninit;
 
 /// Rows of a full tile: with four registers of sums each and one row of `b`, they leave room in 32 registers.
 pub(super) const ROWS: usize = 6;
@@ -26,10 +27,10 @@ pub(super) struct Run {
 pub(super) struct Tile<'a> {
     /// Rows of the tile, at most [`ROWS`].
     pub(super) rows: usize,
-    /// Columns of the tile, of `vectors * LANES` that a row of `b` has.
+    /// Columns of the tile.
     pub(super) columns: usize,
-    /// Registers across the tile.
-    pub(super) vectors: usize,
+    /// Words of a row of `b`: the columns, in whole registers.
+    pub(super) width: usize,
     pub(super) runs: &'a [Run],
     pub(super) a: &'a [u32],
     /// Words from a row of `a` to the next.
@@ -37,23 +38,23 @@ pub(super) struct Tile<'a> {
     /// Words from a step of `a` to the next.
     pub(super) a_step: usize,
     pub(super) b: &'a [u32],
-    pub(super) c: &'a mut [f32],
+    /// Is written, whatever it held.
+    pub(super) c: &'a mut [MaybeUninit<f32>],
     /// Values from a row of `c` to the next.
     pub(super) c_row: usize,
-    /// Adds to `c` rather than replacing it.
+    /// Adds to `c`, which a tile has written before.
     pub(super) accumulate: bool,
 }
 
 impl Tile<'_> {
     /// The micro-kernel has no checks of its own.
     fn check(&self) {
-        let width = self.vectors * LANES;
-        assert!((1..=ROWS).contains(&self.rows) && (1..=width).contains(&self.columns));
+        assert!((1..=ROWS).contains(&self.rows) && (1..=self.width).contains(&self.columns));
         assert!((self.rows - 1) * self.c_row + self.columns <= self.c.len());
         let last_row = (self.rows - 1) * self.a_row;
         for run in self.runs.iter().filter(|run| run.steps > 0) {
             assert!(run.a + last_row + (run.steps - 1) * self.a_step < self.a.len());
-            assert!(run.b + run.steps * width <= self.b.len());
+            assert!(run.b + run.steps * self.width <= self.b.len());
         }
     }
 }
@@ -116,26 +117,33 @@ impl Engine {
         }
     }
 
-    /// Registers of sixteen sums across the widest tile.
-    fn max_vectors(self) -> usize {
+    /// Sums in a register, and registers across the widest tile.
+    fn registers(self) -> (usize, usize) {
         match self {
-            Self::Portable | Self::Fma => 1,
-            Self::Avx512 | Self::Avx512Bf16 => 4,
+            Self::Portable => (LANES, 1),
+            Self::Fma => (LANES / 2, 2),
+            Self::Avx512 | Self::Avx512Bf16 => (LANES, 4),
         }
+    }
+
+    /// Sums in a register.
+    pub(super) fn lanes(self) -> usize {
+        self.registers().0
     }
 
     /// Splits `columns` into tiles as even as can be, so that a ragged count wastes less than a register.
     pub(super) fn blocks(self, columns: usize) -> Vec<Block> {
-        let vectors = columns.div_ceil(LANES);
-        let count = vectors.div_ceil(self.max_vectors());
+        let (lanes, most) = self.registers();
+        let registers = columns.div_ceil(lanes);
+        let count = registers.div_ceil(most);
         let mut start = 0;
         (0..count)
             .map(|i| {
-                let vectors = (i + 1) * vectors / count - i * vectors / count;
+                let width = ((i + 1) * registers / count - i * registers / count) * lanes;
                 let block = Block {
                     start,
-                    columns: (columns - start).min(vectors * LANES),
-                    vectors,
+                    columns: (columns - start).min(width),
+                    width,
                 };
                 start += block.columns;
                 block
@@ -145,13 +153,20 @@ impl Engine {
 
     /// Computes a tile of operands in `precision`, one that the engine computes in.
     ///
+    /// # Safety
+    /// The tile's part of `c` was written before, if it is to accumulate.
+    ///
     /// # Panics
     /// If an operand is too short.
-    pub(super) fn multiply(self, precision: Precision, mut tile: Tile) {
+    pub(super) unsafe fn multiply(self, precision: Precision, mut tile: Tile) {
         tile.check();
-        assert!(tile.vectors <= self.max_vectors() && precision == self.precision(precision));
+        let (lanes, most) = self.registers();
+        assert!(
+            tile.width.is_multiple_of(lanes) && tile.width / lanes <= most && precision == self.precision(precision)
+        );
         let tile = &mut tile;
-        // SAFETY: the operands were checked, and an engine other than the portable one exists if the CPU has it.
+        // SAFETY: the operands were checked, the caller says what `c` holds, and an engine other than the portable one exists if the
+        // CPU has it.
         unsafe {
             match (self, precision) {
                 #[cfg(target_arch = "x86_64")]
@@ -174,8 +189,8 @@ pub(super) struct Block {
     pub(super) start: usize,
     /// Columns.
     pub(super) columns: usize,
-    /// Registers of sixteen that hold them.
-    pub(super) vectors: usize,
+    /// Their words in a row of operands: whole registers.
+    pub(super) width: usize,
 }
 
 /// The sum over a tile's runs, in registers.
@@ -184,14 +199,14 @@ pub(super) struct Block {
 /// Needs the instructions of `S` and `P`, and a checked tile of `R` rows and `V` registers across.
 #[inline(always)]
 unsafe fn sum<S: Sums, P: Product<S>, const R: usize, const V: usize>(tile: &mut Tile) {
-    let count = |v: usize| tile.columns.saturating_sub(v * LANES).min(LANES);
+    let count = |v: usize| tile.columns.saturating_sub(v * S::LANES).min(S::LANES);
     // SAFETY: `Tile::check` has compared every offset below with the lengths of the slices.
     unsafe {
         let mut sums = [[S::zero(); V]; R];
         if tile.accumulate {
             for r in 0..R {
                 for v in 0..V {
-                    sums[r][v] = S::load(tile.c.as_ptr().add(r * tile.c_row + v * LANES), count(v));
+                    sums[r][v] = S::load(tile.c.as_ptr().add(r * tile.c_row + v * S::LANES).cast(), count(v));
                 }
             }
         }
@@ -199,7 +214,7 @@ unsafe fn sum<S: Sums, P: Product<S>, const R: usize, const V: usize>(tile: &mut
             let mut a = tile.a.as_ptr().add(run.a);
             let mut b = tile.b.as_ptr().add(run.b);
             for _ in 0..run.steps {
-                let row: [S::Words; V] = from_fn(|v| S::words(b.add(v * LANES)));
+                let row: [S::Words; V] = from_fn(|v| S::words(b.add(v * S::LANES)));
                 for r in 0..R {
                     let a = S::broadcast(a.add(r * tile.a_row));
                     for v in 0..V {
@@ -207,12 +222,12 @@ unsafe fn sum<S: Sums, P: Product<S>, const R: usize, const V: usize>(tile: &mut
                     }
                 }
                 a = a.wrapping_add(tile.a_step);
-                b = b.add(V * LANES);
+                b = b.add(V * S::LANES);
             }
         }
         for r in 0..R {
             for v in 0..V {
-                sums[r][v].store(tile.c.as_mut_ptr().add(r * tile.c_row + v * LANES), count(v));
+                sums[r][v].store(tile.c.as_mut_ptr().add(r * tile.c_row + v * S::LANES).cast(), count(v));
             }
         }
     }
@@ -233,7 +248,7 @@ macro_rules! kernel {
             }
             // SAFETY: the caller's contract; rows and registers are those of the tile.
             unsafe {
-                match (tile.vectors, tile.rows) {
+                match (tile.width / <$sums>::LANES, tile.rows) {
                     $(
                         ($vectors, 1) => fixed::<1, $vectors>(tile),
                         ($vectors, 2) => fixed::<2, $vectors>(tile),
@@ -256,10 +271,11 @@ kernel!(portable_bf16, lanes::Portable, Pair, [1]);
 use x86_64::*;
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
+    use super::lanes::Sums;
     use super::lanes::x86::{Avx512, Fma, NativePair};
     use super::{Single, Tile, sum};
 
-    kernel!(fma_f32, Fma, Single, [1], "avx2,fma");
+    kernel!(fma_f32, Fma, Single, [1, 2], "avx2,fma");
     kernel!(avx512_f32, Avx512, Single, [1, 2, 3, 4], "avx512f");
     kernel!(native_bf16, Avx512, NativePair, [1, 2, 3, 4], "avx512f,avx512bf16");
 }

@@ -1,6 +1,6 @@
 //! Convolution, batch norm, mask and activation in one.
 
-use super::{composed, slice, tensor, with_slice, zeros};
+use super::{composed, slice, tensor, with_slice};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use farad_kernels::dense::{
     Activation, Conv2d, Norm, Precision, channel_moments, conv_forward, conv_input_gradient, conv_weight_gradient,
@@ -113,22 +113,15 @@ impl CustomOp3 for ConvNorm {
         affine_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let affine = slice(affine, affine_layout)?;
-        let mut u = zeros(self.shape.output_len());
-        conv_forward(
-            &self.shape,
-            self.precision,
-            slice(x, x_layout)?,
-            slice(w, w_layout)?,
-            &mut u,
-        );
+        let (x, w) = (slice(x, x_layout)?, slice(w, w_layout)?);
+        let u = conv_forward(&self.shape, self.precision, x, w);
         let norm = self.norm(affine);
         let moments = self.fixed.clone().unwrap_or_else(|| {
             let (mut mean, mut var) = (vec![0.0; norm.channels], vec![0.0; norm.channels]);
             channel_moments(norm.images * norm.positions, norm.channels, &u, &mut mean, &mut var);
             Moments { mean, var }
         });
-        let mut y = zeros(u.len());
-        norm_forward(&norm, &u, &moments.mean, &moments.inv_std(), &mut y);
+        let y = norm_forward(&norm, &u, &moments.mean, &moments.inv_std());
         let shape = Shape::from((
             self.shape.images,
             self.shape.out_height(),
@@ -148,7 +141,7 @@ impl CustomOp3 for ConvNorm {
         dy: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Saved { u, moments }) = saved.take() else {
+        let Some(Saved { mut u, moments }) = saved.take() else {
             candle_core::bail!("a second backward pass through one forward pass");
         };
         drop(saved);
@@ -156,7 +149,6 @@ impl CustomOp3 for ConvNorm {
             candle_core::bail!("no gradient through fixed moments");
         }
         let channels = self.shape.out_channels;
-        let mut du = zeros(u.len());
         let d_affine = with_slice(affine, |values| {
             with_slice(dy, |dy| {
                 let norm = self.norm(values);
@@ -165,19 +157,15 @@ impl CustomOp3 for ConvNorm {
                 let (dgamma, dbeta) = scale_shift.split_at_mut(channels);
                 let gate = Some(gate).filter(|gate| !gate.is_empty());
                 let inv_std = moments.inv_std();
-                norm_backward(&norm, &u, &moments.mean, &inv_std, dy, &mut du, dgamma, dbeta, gate);
+                norm_backward(&norm, &mut u, &moments.mean, &inv_std, dy, dgamma, dbeta, gate);
                 d
             })
         })??;
-        drop(u);
-        let mut dw = zeros(w.elem_count());
-        with_slice(x, |x| {
-            conv_weight_gradient(&self.shape, self.precision, x, &du, &mut dw);
-        })?;
+        let du = u;
+        let dw = with_slice(x, |x| conv_weight_gradient(&self.shape, self.precision, x, &du))?;
         // The images need no gradient.
         let dx = if x.track_op() {
-            let mut dx = zeros(x.elem_count());
-            with_slice(w, |w| conv_input_gradient(&self.shape, self.precision, &du, w, &mut dx))?;
+            let dx = with_slice(w, |w| conv_input_gradient(&self.shape, self.precision, &du, w))?;
             Some(tensor(dx, x)?)
         } else {
             None

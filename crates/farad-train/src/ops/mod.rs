@@ -20,7 +20,6 @@ pub use loss::{correct, cross_entropy};
 pub(crate) use pool::{average_pool, max_pool};
 
 use candle_core::{CpuStorage, Device, Layout, Result, Storage, Tensor};
-use rayon::prelude::*;
 
 /// The elements of a contiguous f32 argument of an operator.
 fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -38,15 +37,6 @@ pub(crate) fn with_slice<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> T) -> Res
         Storage::Cpu(storage) => Ok(f(slice(storage, layout)?)),
         _ => candle_core::bail!("a CPU operator on another device"),
     }
-}
-
-/// Room for a result. Filled by all threads: for the tensors of a training step the filling is a part of the time.
-fn zeros(len: usize) -> Vec<f32> {
-    const CHUNK: usize = 1 << 16;
-    if len < CHUNK {
-        return vec![0.0; len];
-    }
-    rayon::iter::repeat_n(0.0, len).with_min_len(CHUNK).collect()
 }
 
 /// A CPU tensor of these values.

@@ -1,6 +1,6 @@
 //! Pooling.
 
-use super::{composed, slice, tensor, with_slice, zeros};
+use super::{composed, slice, tensor, with_slice};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use farad_kernels::dense::{average_pool_backward, average_pool_forward, max_pool2_backward, max_pool2_forward};
 use std::sync::{Mutex, PoisonError};
@@ -27,9 +27,7 @@ impl CustomOp1 for MaxPool {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = layout.shape().dims4()?;
         let shape = Shape::from((n, h / 2, w / 2, c));
-        let mut y = zeros(shape.elem_count());
-        let mut argmax = vec![0; y.len()];
-        max_pool2_forward(n, h, w, c, slice(x, layout)?, &mut y, &mut argmax);
+        let (y, argmax) = max_pool2_forward(n, h, w, c, slice(x, layout)?);
         *self.argmax.lock().unwrap_or_else(PoisonError::into_inner) = argmax;
         Ok((CpuStorage::F32(y), shape))
     }
@@ -37,8 +35,7 @@ impl CustomOp1 for MaxPool {
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (n, h, w, c) = x.dims4()?;
         let argmax = self.argmax.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut dx = zeros(x.elem_count());
-        with_slice(dy, |dy| max_pool2_backward(n, h, w, c, &argmax, dy, &mut dx))?;
+        let dx = with_slice(dy, |dy| max_pool2_backward(n, h, w, c, &argmax, dy))?;
         Ok(Some(tensor(dx, x)?))
     }
 }
@@ -60,15 +57,13 @@ impl CustomOp1 for AveragePool {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (n, h, w, c) = layout.shape().dims4()?;
-        let mut y = vec![0.0; n * c];
-        average_pool_forward(n, h * w, c, slice(x, layout)?, &mut y);
+        let y = average_pool_forward(n, h * w, c, slice(x, layout)?);
         Ok((CpuStorage::F32(y), Shape::from((n, 1, 1, c))))
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, dy: &Tensor) -> Result<Option<Tensor>> {
         let (n, h, w, c) = x.dims4()?;
-        let mut dx = zeros(x.elem_count());
-        with_slice(dy, |dy| average_pool_backward(n, h * w, c, dy, &mut dx))?;
+        let dx = with_slice(dy, |dy| average_pool_backward(n, h * w, c, dy))?;
         Ok(Some(tensor(dx, x)?))
     }
 }

@@ -138,8 +138,7 @@ impl Backward<'_> {
             padding: kernel / 2,
             depthwise,
         };
-        let mut dw = vec![0.0; shape.weights_len()];
-        conv_weight_gradient(&shape, self.precision, &self.values(input), dy, &mut dw);
+        let mut dw = conv_weight_gradient(&shape, self.precision, &self.values(input), dy);
         if self.parameters.contains_key(&of_weights(&node.name)) {
             let of_steps = with_slice(&self.parameters[&format!("{}.weight", node.name)], |weights| {
                 through_weights(weights, &integer.values, &integer.scales, integer.bits, &mut dw)
@@ -168,19 +167,14 @@ impl Backward<'_> {
         if input == 0 {
             return Ok(None);
         }
-        let mut dx = vec![0.0; shape.input_len()];
-        conv_input_gradient(&shape, self.precision, dy, &integer.real(), &mut dx);
-        Ok(Some(dx))
+        Ok(Some(conv_input_gradient(&shape, self.precision, dy, &integer.real())))
     }
 
     fn max_pool(&self, input: usize, dy: &[f32]) -> Vec<f32> {
         let ((height, width), channels) = (self.extent(input), self.graph.channels(input));
         let x = self.values(input);
-        let (mut y, mut argmax) = (vec![0.0; dy.len()], vec![0; dy.len()]);
-        max_pool2_forward(self.images, height, width, channels, &x, &mut y, &mut argmax);
-        let mut dx = vec![0.0; x.len()];
-        max_pool2_backward(self.images, height, width, channels, &argmax, dy, &mut dx);
-        dx
+        let (_, argmax) = max_pool2_forward(self.images, height, width, channels, &x);
+        max_pool2_backward(self.images, height, width, channels, &argmax, dy)
     }
 
     fn average_pool(
@@ -201,9 +195,7 @@ impl Backward<'_> {
             (sum - positions as i32 * i32::from(from.zero)) as f32 * step
         };
         self.through(i, &mut dy, steps, gradients)?;
-        let mut dx = vec![0.0; codes.len()];
-        average_pool_backward(self.images, positions, channels, &dy, &mut dx);
-        Ok(dx)
+        Ok(average_pool_backward(self.images, positions, channels, &dy))
     }
 
     /// Nothing flows through a sum that was clipped (its activation is a clip, too).

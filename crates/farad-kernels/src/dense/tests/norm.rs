@@ -80,24 +80,21 @@ impl Case {
 
     fn forward(&self) -> Vec<f32> {
         let (mean, inv_std) = self.moments();
-        let mut y = vec![f32::NAN; self.u.len()];
-        norm_forward(&self.norm(), &self.u, &mean, &inv_std, &mut y);
-        y
+        norm_forward(&self.norm(), &self.u, &mean, &inv_std)
     }
 
     fn backward(&self) -> Gradients {
         let (mean, inv_std) = self.moments();
-        let mut du = vec![f32::NAN; self.u.len()];
+        let mut du = self.u.clone();
         let [mut dgamma, mut dbeta] = [(); 2].map(|()| vec![f32::NAN; self.channels]);
         let mut gate = vec![f32::NAN; self.mask.len()];
         let (dgamma_out, dbeta_out) = (&mut dgamma, &mut dbeta);
         norm_backward(
             &self.norm(),
-            &self.u,
+            &mut du,
             &mean,
             &inv_std,
             &self.dy,
-            &mut du,
             dgamma_out,
             dbeta_out,
             Some(&mut gate),

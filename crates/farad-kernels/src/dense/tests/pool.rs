@@ -15,9 +15,9 @@ proptest! {
         let (oh, ow) = (height / 2, width / 2);
         let len = images * oh * ow * channels;
         let dy = values(len, seed + 1);
-        let (mut y, mut argmax, mut dx) = (vec![f32::NAN; len], vec![9; len], vec![f32::NAN; x.len()]);
-        max_pool2_forward(images, height, width, channels, &x, &mut y, &mut argmax);
-        max_pool2_backward(images, height, width, channels, &argmax, &dy, &mut dx);
+        let (y, argmax) = max_pool2_forward(images, height, width, channels, &x);
+        let dx = max_pool2_backward(images, height, width, channels, &argmax, &dy);
+        prop_assert_eq!((y.len(), argmax.len()), (len, len));
         let mut expected = vec![0.0; x.len()];
         for o in 0..len {
             let (c, ox, oy, n) = (o % channels, o / channels % ow, o / channels / ow % oh, o / channels / ow / oh);
@@ -35,8 +35,8 @@ proptest! {
     fn the_average_of_equal_values_is_one_of_them(images in 0usize..4, positions in 1usize..20, channels in 1usize..20) {
         // Small integers: sums are exact, and the quotient is the nearest f32.
         let x: Vec<f32> = values(images * positions * channels, 7).iter().map(|x| (x * 100.0).round()).collect();
-        let mut y = vec![f32::NAN; images * channels];
-        average_pool_forward(images, positions, channels, &x, &mut y);
+        let y = average_pool_forward(images, positions, channels, &x);
+        prop_assert_eq!(y.len(), images * channels);
         for (o, &y) in y.iter().enumerate() {
             let (n, c) = (o / channels, o % channels);
             let sum: f64 = (0..positions).map(|p| f64::from(x[(n * positions + p) * channels + c])).sum();
@@ -44,8 +44,8 @@ proptest! {
             // Rounded twice: the reciprocal and the product.
             prop_assert!((f64::from(y) - expected).abs() <= 2.0 * super::ROUNDOFF * expected.abs());
         }
-        let mut dx = vec![f32::NAN; x.len()];
-        average_pool_backward(images, positions, channels, &y, &mut dx);
+        let dx = average_pool_backward(images, positions, channels, &y);
+        prop_assert_eq!(dx.len(), x.len());
         for (i, &dx) in dx.iter().enumerate() {
             let dy = y[i / (positions * channels) * channels + i % channels];
             prop_assert_eq!(dx, dy * (1.0 / positions as f32));
@@ -72,11 +72,10 @@ fn activations_limit_and_pass_the_gradient_strictly_between_their_limits() {
         ),
     ];
     for (activation, expected, gradient) in cases {
-        let (mut y, mut dx) = ([9.0; 7], [9.0; 7]);
-        add_act_forward(&a, &b, activation, &mut y);
+        let y = add_act_forward(&a, &b, activation);
         assert_eq!(y[..6], expected);
         assert!(y[6].is_nan());
-        act_backward(&y, &dy, activation, &mut dx);
+        let dx = act_backward(&y, &dy, activation);
         assert_eq!(dx[..6], gradient[..6], "{activation:?}");
     }
 }
