@@ -49,9 +49,9 @@ pub struct Epoch {
     pub rate: f64,
     /// Mean training loss.
     pub loss: f64,
-    /// Share of the test images that are right.
-    pub accuracy: f64,
-    /// Whether that is the network in integers.
+    /// Share of the test images that are right, where the epoch was measured.
+    pub accuracy: Option<f64>,
+    /// Whether it is the network in integers.
     pub integer: bool,
     /// Multiply-accumulates of one image.
     pub macs: u64,
@@ -66,7 +66,14 @@ pub struct Epoch {
 }
 
 impl Training {
-    /// `metrics.csv`: a line for each epoch. Lists are separated by spaces.
+    /// The last accuracy that was measured of the network in integers, or in float.
+    #[must_use]
+    pub fn last_accuracy(&self, integer: bool) -> Option<f64> {
+        let mut of_kind = self.epochs.iter().rev().filter(|e| e.integer == integer);
+        of_kind.find_map(|e| e.accuracy)
+    }
+
+    /// `metrics.csv`: a line for each epoch, without an accuracy where none was measured. Lists are separated by spaces.
     #[must_use]
     pub fn metrics_csv(&self) -> String {
         let mut text = String::from("stage,kind,epoch,rate,loss,accuracy,macs,params,seconds,widths,log_alpha\n");
@@ -78,7 +85,7 @@ impl Training {
                 e.epoch,
                 e.rate,
                 e.loss,
-                e.accuracy,
+                e.accuracy.map_or_else(String::new, |accuracy| accuracy.to_string()),
                 e.macs,
                 e.params,
                 e.seconds,

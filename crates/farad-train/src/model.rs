@@ -282,11 +282,13 @@ impl Model {
         };
         let count = (elements / batch.mean.len().max(1)) as f32;
         let unbiased = count / (count - 1.0).max(1.0);
+        // All of the way is exactly to the batch, whatever there was.
+        let towards = |r: f32, b: f32| if momentum < 1.0 { r + momentum * (b - r) } else { b };
         for (r, b) in running.mean.iter_mut().zip(&batch.mean) {
-            *r += momentum * (b - *r);
+            *r = towards(*r, *b);
         }
         for (r, b) in running.var.iter_mut().zip(&batch.var) {
-            *r += momentum * (b * unbiased - *r);
+            *r = towards(*r, b * unbiased);
         }
     }
 

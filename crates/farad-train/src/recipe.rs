@@ -118,6 +118,9 @@ pub struct Stage {
     /// Side of the training images, if not the dataset's.
     #[serde(default)]
     pub size: Option<usize>,
+    /// Epochs from one measurement on the test images to the next; the last epoch is always measured.
+    #[serde(default = "one")]
+    pub measure: u32,
     /// Name of the criterion that scores channels.
     #[serde(default)]
     pub criterion: Option<String>,
@@ -151,6 +154,10 @@ fn points<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<[f64; 2]>, D::Error>
         .map(<[f64; 2]>::try_from)
         .collect();
     pairs.map_err(|other| D::Error::invalid_length(other.len(), &"a list of points `[epoch, rate]`"))
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn mask_rate() -> f64 {
@@ -221,6 +228,12 @@ impl Stage {
         self.rate.last().map_or(0.0, |p| p[1])
     }
 
+    /// Whether the network is measured after `epoch` epochs.
+    #[must_use]
+    pub fn is_measured(&self, epoch: u32) -> bool {
+        epoch.is_multiple_of(self.measure) || epoch == self.epochs
+    }
+
     /// The stage's criterion; `seed` is the run's.
     ///
     /// # Errors
@@ -236,8 +249,9 @@ impl Stage {
         }
     }
 
-    /// The same with the defaults of all settings written out.
+    /// The same with the defaults of all settings written out, and without what changes no weight.
     fn complete(mut self) -> Self {
+        self.measure = one();
         if let Some(entry) = self.criterion.as_deref().and_then(|name| criterion(name).ok()) {
             self.settings = entry.complete(&self.settings.take().unwrap_or_default()).ok();
         }
@@ -372,6 +386,8 @@ mod tests {
         ] {
             assert!(error.contains(part), "{error}");
         }
+        let error = refused(&GOOD.replace("epochs = 4", "epochs = 4\nmeasure = 0"));
+        assert!(error.contains("`measure` must be at least 1"), "{error}");
         let error = refused(&GOOD.replace(
             "\"dense\"",
             "\"qat\"\nqat = { steps_per_chip = 0, images = 0 }\nsize = 8",
@@ -414,6 +430,7 @@ mod tests {
             (qat("set = { adc.bits = 4 }"), "`set` changes a `macro`"),
             (qat("recalibrate_chips = 2"), "are about a `macro`"),
             (qat("macro = 'ideal', forward = 'surrogate'"), "has no `epochs`, so"),
+            (after("stage = 'qat'\nmeasure = 3"), "has no `epochs`, so"),
             (
                 qat("macro = 'ideal', forward = 'digital', steps_per_chip = 2"),
                 "`forward` is `digital`",
@@ -426,6 +443,10 @@ mod tests {
             (export("cut_weights = 3"), "stage 2 (export) only quantises"),
             (prune("criterion = 'l1-norm'\nrate = [[0, 0.1]]\nsize = 8"), "no `rate`"),
             (prune("criterion = 'l1-norm'\nmask_rate = 0.1"), "no `mask_rate`"),
+            (
+                prune("criterion = 'l1-norm'\nmeasure = 2"),
+                "does not train: no `measure`",
+            ),
             (prune("criterion = 'variational-mask'"), "are all alike"),
             (
                 prune("criterion = 'variational-mask'\nshrink = { from = 0, until = 0, threshold = 1 }"),

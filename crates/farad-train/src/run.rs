@@ -41,8 +41,8 @@ pub struct Row {
     pub rate: f64,
     /// Mean training loss of the epoch.
     pub loss: f64,
-    /// Part of the test images that are right.
-    pub accuracy: f64,
+    /// Part of the test images that are right, where the epoch was measured.
+    pub accuracy: Option<f64>,
     /// Multiply-accumulates of one image.
     pub macs: usize,
     /// Parameters.
@@ -306,11 +306,15 @@ impl Run {
                 self.shrink_after(stage, criterion.as_deref_mut(), epoch)?;
                 self.position.seconds += began.elapsed().as_secs_f64();
                 if stage.stage == Kind::Qat {
-                    self.end_qat_epoch(stage, step + 1 == steps)?;
+                    self.end_qat_epoch(stage, epoch)?;
                 }
                 let loss = self.position.loss_sum / per_epoch as f64;
                 self.position.loss_sum = 0.0;
-                self.measure(stage, epoch, loss, log_alpha, tell)?;
+                if stage.is_measured(epoch) {
+                    self.measure(stage, epoch, loss, log_alpha, tell)?;
+                } else {
+                    self.record(stage, epoch, loss, None, log_alpha, tell);
+                }
                 began = Instant::now();
             }
             if saved.elapsed().as_secs_f64() > self.recipe.checkpoint_s {
@@ -478,7 +482,7 @@ impl Run {
         let network = farad_net::Network::parse(&self.model.graph.name, &onnx).map_err(|e| error(e.to_string()))?;
         let accuracy = integer_accuracy(&network, &self.test, 0, Forward::Exact)?;
         checkpoint::replace(file, |part| std::fs::write(part, onnx).map_err(|e| e.to_string())).map_err(error)?;
-        self.record(stage, 0, 0.0, accuracy, Vec::new(), tell);
+        self.record(stage, 0, 0.0, Some(accuracy), Vec::new(), tell);
         Ok(())
     }
 
@@ -509,7 +513,7 @@ impl Run {
         if let Some(own) = own {
             self.restore(&own)?;
         }
-        self.record(stage, epoch, loss, accuracy?, log_alpha, tell);
+        self.record(stage, epoch, loss, Some(accuracy?), log_alpha, tell);
         Ok(())
     }
 
@@ -518,7 +522,7 @@ impl Run {
         stage: &Stage,
         epoch: u32,
         loss: f64,
-        accuracy: f64,
+        accuracy: Option<f64>,
         log_alpha: Vec<u32>,
         tell: &mut dyn FnMut(Event<'_>),
     ) {

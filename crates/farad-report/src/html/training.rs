@@ -39,12 +39,13 @@ impl Training {
     }
 
     fn summary(&self) -> String {
-        let last = |integer| self.epochs.iter().rev().find(|e| e.integer == integer);
         let part = |now: u64, full: u64| percent(now as f64 / full.max(1) as f64, 2);
         let mut shown = Vec::new();
-        if let Some(e) = last(false) {
+        if let Some(accuracy) = self.last_accuracy(false) {
+            shown.push((percent(accuracy, 2), "top-1 on the test images".to_owned()));
+        }
+        if let Some(e) = self.epochs.iter().rev().find(|e| !e.integer) {
             shown.extend([
-                (percent(e.accuracy, 2), "top-1 on the test images".to_owned()),
                 (
                     part(e.params, self.full_params),
                     format!("of the parameters left, {}", count(e.params)),
@@ -55,8 +56,8 @@ impl Training {
                 ),
             ]);
         }
-        if let Some(e) = last(true) {
-            shown.push((percent(e.accuracy, 2), "top-1 in int8, exact integers".to_owned()));
+        if let Some(accuracy) = self.last_accuracy(true) {
+            shown.push((percent(accuracy, 2), "top-1 in int8, exact integers".to_owned()));
         }
         let with_sign = shown.into_iter().map(|(value, caption)| (value + " %", caption));
         page::cards(&with_sign.collect::<Vec<_>>())
@@ -83,7 +84,7 @@ impl Training {
                 format!("{} {}", e.stage, e.kind),
                 trained(e.epoch.to_string()),
                 trained(digits(e.loss)),
-                percent(e.accuracy, 2),
+                e.accuracy.map_or_else(|| "-".into(), |accuracy| percent(accuracy, 2)),
                 count(e.macs),
                 count(e.params),
                 digits(e.seconds),

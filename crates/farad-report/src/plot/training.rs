@@ -49,8 +49,9 @@ impl Training {
         };
         let loss = curve("loss", 0, &|p| Some(p).filter(trained).map(|p| p.row.loss));
         draw("loss", "Training loss", "mean loss of an epoch", None, vec![loss])?;
-        let float = curve("float", 0, &|p| (!p.row.integer).then_some(100.0 * p.row.accuracy));
-        let integer = curve("int8", 5, &|p| p.row.integer.then_some(100.0 * p.row.accuracy));
+        let accuracy = |p: &Placed<'_>, integer| Some(100.0 * p.row.accuracy.filter(|_| p.row.integer == integer)?);
+        let float = curve("float", 0, &|p| accuracy(p, false));
+        let integer = curve("int8", 5, &|p| accuracy(p, true));
         draw(
             "accuracy",
             "Accuracy",

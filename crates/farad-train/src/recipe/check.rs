@@ -158,6 +158,7 @@ impl Stage {
             ("epochs", self.epochs > 0),
             ("rate", !self.rate.is_empty()),
             ("size", self.size.is_some()),
+            ("measure", self.measure != super::one()),
         ];
         for (key, is_given) in given {
             check(
@@ -167,6 +168,12 @@ impl Stage {
                 format!("{name} does not train: no `{key}`"),
             );
         }
+        check(
+            self.measure > 0,
+            "T0102",
+            "measure",
+            format!("{name}: `measure` must be at least 1"),
+        );
         check(
             self.mask_rate >= 0.0 && self.mask_rate.is_finite(),
             "T0102",
@@ -208,11 +215,14 @@ impl Stage {
                 check(false, "T0102", "qat", format!("{name}: {problem}"));
             }
             check(
-                self.epochs > 0 || (self.rate.is_empty() && self.qat == self.qat.without_training()),
+                self.epochs > 0
+                    || (self.rate.is_empty()
+                        && self.measure == super::one()
+                        && self.qat == self.qat.without_training()),
                 "T0104",
                 "epochs",
                 format!(
-                    "{name} has no `epochs`, so `rate`, `forward`, `steps_per_chip`, `relative_rates` and `distil` have no effect"
+                    "{name} has no `epochs`, so `rate`, `measure`, `forward`, `steps_per_chip`, `relative_rates` and `distil` have no effect"
                 ),
             );
             check(

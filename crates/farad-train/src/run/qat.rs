@@ -122,13 +122,14 @@ impl Run {
 
     /// At the end of the stage the averaged weights stay. What they give on chips is what they were trained for: there is
     /// nothing to recalibrate.
-    pub(super) fn end_qat_epoch(&mut self, stage: &Stage, is_last: bool) -> Result<(), TrainError> {
+    pub(super) fn end_qat_epoch(&mut self, stage: &Stage, epoch: u32) -> Result<(), TrainError> {
+        let is_last = epoch == stage.epochs;
         if is_last {
             adopt(self.parameters(), &self.average)?;
             self.average = Average::default();
         }
         // What no chip was met for is still measured on one.
-        if is_last || stage.qat.through() == Through::Digital {
+        if is_last || (stage.is_measured(epoch) && stage.qat.through() == Through::Digital) {
             self.set_charges(stage)?;
         }
         Ok(())

@@ -319,8 +319,10 @@ fn a_run_whose_loss_diverges_is_left_out() {
 fn metrics_and_plots_are_there_after_the_first_epoch() {
     let bench = Bench::new();
     prepare(&bench);
-    let diverging = "weight_decay = 0.5".to_owned() + &RECIPE.replace("[[0, 0.05], [3, 0.0]]", "[[0, 900]]");
-    bench.write("recipe.toml", diverging);
+    let recipe = RECIPE
+        .replace("[[0, 0.05], [3, 0.0]]", "[[0, 900]]")
+        .replace("criterion =", "measure = 2\ncriterion =");
+    bench.write("recipe.toml", "weight_decay = 0.5".to_owned() + &recipe);
     let output = bench.run(&["-q", "train", "recipe.toml", "--out", "out"]);
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
@@ -335,6 +337,12 @@ fn metrics_and_plots_are_there_after_the_first_epoch() {
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(rows[0][..3], ["stage", "kind", "epoch"]);
     assert_eq!(rows[3][..3], ["1", "variational", "3"], "{csv}");
+    // Measured after the second epoch and the last.
+    assert_eq!(
+        [1, 2, 3].map(|row| rows[row][5].is_empty()),
+        [true, false, false],
+        "{csv}"
+    );
     // 8 channels in each of two groups, by log alpha.
     let counts = rows[3].last().unwrap().split(' ').map(|n| n.parse::<u32>().unwrap());
     assert_eq!(counts.sum::<u32>(), 16);

@@ -123,12 +123,10 @@ pub(super) fn measure(
     terminal: &Terminal,
     stop: &AtomicBool,
 ) -> Result<Option<Measured>, Failure> {
-    let last = |integer| training.epochs.iter().rev().find(|e| e.integer == integer);
-    let accuracy = |integer| last(integer).map(|e| e.accuracy);
     let end = training.epochs.last();
     let mut measured = Measured {
-        accuracy_float: accuracy(false),
-        accuracy_int8: accuracy(true),
+        accuracy_float: training.last_accuracy(false),
+        accuracy_int8: training.last_accuracy(true),
         params: end.map_or(0, |e| e.params),
         macs: end.map_or(0, |e| e.macs),
         bops: None,

@@ -97,16 +97,20 @@ fn lock(folder: &Path) -> Result<Option<File>, Failure> {
 /// that is too high ends in guessing there, and not in a loss that is no number.
 fn loss_of_accuracy(epochs: &[Epoch]) -> Option<String> {
     let (last, before) = epochs.split_last()?;
-    let best = before.iter().map(|e| e.accuracy).fold(0.0, f64::max);
-    let is_low = |e: &Epoch| e.kind == Kind::Qat.as_str() && e.accuracy < best / 2.0;
-    let was_low = before.last().is_some_and(is_low);
-    (is_low(last) && !was_low).then(|| {
+    let now = last.accuracy.filter(|_| last.kind == Kind::Qat.as_str())?;
+    let measured = || before.iter().filter_map(|e| Some((e.accuracy?, e)));
+    let best = measured().map(|(accuracy, _)| accuracy).fold(0.0, f64::max);
+    let is_low = |accuracy: f64| accuracy < best / 2.0;
+    let was_low = measured()
+        .next_back()
+        .is_some_and(|(accuracy, e)| e.kind == last.kind && is_low(accuracy));
+    (is_low(now) && !was_low).then(|| {
         format!(
             "stage {} qat: accuracy was {:.2} % before and is {:.2} % now; if it does not come back, the stage's `rate` is too high, \
              or its macro too coarse",
             last.stage,
             100.0 * best,
-            100.0 * last.accuracy
+            100.0 * now
         )
     })
 }
@@ -188,13 +192,15 @@ impl Bar {
     }
 
     fn row(&self, terminal: &Terminal, row: &Row) {
+        let accuracy = row
+            .accuracy
+            .map_or_else(String::new, |accuracy| format!("accuracy {:.2} %, ", 100.0 * accuracy));
         let line = format!(
-            "stage {} {} epoch {}: loss {:.4}, accuracy {:.2} %, {:.2} M MACs, {:.3} M parameters, {:.0} s",
+            "stage {} {} epoch {}: loss {:.4}, {accuracy}{:.2} M MACs, {:.3} M parameters, {:.0} s",
             row.stage,
             row.kind.as_str(),
             row.epoch,
             row.loss,
-            100.0 * row.accuracy,
             row.macs as f64 / 1e6,
             row.params as f64 / 1e6,
             row.seconds
@@ -219,14 +225,15 @@ mod tests {
 
     #[test]
     fn lost_accuracy_is_told_once() {
-        let epochs = |rows: &[(Kind, f64)]| -> Vec<Epoch> {
+        /// Of no accuracy: not measured.
+        fn epochs(rows: &[(Kind, f64)]) -> Vec<Epoch> {
             let epoch = |&(kind, accuracy): &(Kind, f64)| Epoch {
                 kind: kind.as_str().to_owned(),
-                accuracy,
+                accuracy: Some(accuracy).filter(|&accuracy| accuracy > 0.0),
                 ..Epoch::default()
             };
             rows.iter().map(epoch).collect()
-        };
+        }
         use Kind::{Dense, Prune, Qat};
         let note = loss_of_accuracy(&epochs(&[(Dense, 0.9), (Qat, 0.1)])).unwrap();
         assert!(
@@ -239,6 +246,8 @@ mod tests {
             &[(Dense, 0.9), (Prune, 0.1)],
             &[(Dense, 0.9), (Qat, 0.8)],
             &[(Dense, 0.9), (Qat, 0.1), (Qat, 0.1)],
+            &[(Dense, 0.9), (Qat, 0.1), (Qat, 0.0)],
+            &[(Dense, 0.9), (Qat, 0.1), (Qat, 0.0), (Qat, 0.1)],
         ] {
             assert_eq!(loss_of_accuracy(&epochs(quiet)), None, "{quiet:?}");
         }
