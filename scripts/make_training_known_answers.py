@@ -4,9 +4,8 @@
     pip install numpy torch
     python3 scripts/make_training_known_answers.py crates/farad-train/tests/known_answers/pytorch.txt
 
-The network has every operator of training: convolutions of 3x3, of which one is large enough for fewer products, and of 1x1, with
-strides, depthwise; batch norm with and without a mask, all activations, both residual shortcuts, both pools and the dense layer. A line
-is a kind, a name, and little-endian float32:
+The network has every operator of training: convolutions of 3x3 and of 1x1, with strides, depthwise; batch norm with and without a
+mask, all activations, both residual shortcuts, both pools and the dense layer. A line is a kind, a name, and little-endian float32:
 
     images, labels           the batch, NHWC; labels are whole numbers
     parameter NAME           at the start; weights are [out][y][x][in], of depthwise convolutions [channel][y][x]

@@ -35,7 +35,7 @@ const LONG_WORDS: usize = 192 << 10;
 
 /// Channels on either side from which the products that are saved outweigh the transformations. At least those of a register, less
 /// one: see [`Rows`].
-const FEWEST: usize = 16;
+const FEWEST: usize = 32;
 const _: () = assert!(FEWEST + 1 >= LANES);
 
 /// Pairs of channels up to which the points of a weight gradient stay in the cache while tiles are added to them.

@@ -243,9 +243,9 @@ fn plain(images: usize, [height, width]: [usize; 2], in_channels: usize, out_cha
 #[test]
 fn fewer_products_give_the_same() {
     for c in [
-        plain(3, [8, 8], 17, 21),
-        plain(2, [11, 14], 35, 16),
-        plain(5, [16, 13], 20, 67),
+        plain(3, [8, 8], 33, 37),
+        plain(2, [11, 14], 35, 32),
+        plain(5, [16, 13], 40, 67),
     ] {
         assert!(winograd::suits_weight_gradient(&c));
         check_shape(&c, c.images).expect("within the bound");
@@ -255,7 +255,7 @@ fn fewer_products_give_the_same() {
 /// Small integers: halves and quarters of their sums have no rounding, so that nothing may be lost, and no tile be taken twice.
 #[test]
 fn fewer_products_of_integers_are_exact() {
-    for c in [plain(37, [12, 11], 70, 99), plain(70, [16, 16], 40, 23)] {
+    for c in [plain(37, [12, 11], 70, 99), plain(70, [16, 16], 40, 35)] {
         assert!(winograd::suits_weight_gradient(&c));
         let operands =
             |len: usize, seed: u64| -> Vec<f32> { values(len, seed).iter().map(|v| (v * 3.0).round()).collect() };
