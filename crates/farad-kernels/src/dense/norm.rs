@@ -197,8 +197,8 @@ portable! {
 
 /// Gradients of [`norm_forward`] with the moments of the batch, through which they are taken as well.
 ///
-/// From `dy` it gives `du`, in the place of `u`; `dgamma` and `dbeta` of each channel; and, if asked, `gate[n][c]`, the gradient with respect to the
-/// mask `m[n][c]`: the sum over positions of the activation's input gradient times `gamma xhat + beta`.
+/// From `dy` it gives `du`, in the place of `u`; `dgamma` and `dbeta` of each channel; and, if asked, `gate[n][c]`, the gradient
+/// with respect to the mask `m[n][c]`: the sum over positions of the activation's input gradient times `gamma xhat + beta`.
 ///
 /// # Panics
 /// If a length is wrong.
