@@ -64,12 +64,19 @@ pub fn list() -> Vec<DatasetInfo> {
     Places::from_env().list()
 }
 
-/// For an error's end: the command that gets the dataset, if it is a published one.
+/// For an error's end: the command that gets the dataset, if it is a published one, or the published one that may be meant.
 pub(crate) fn fetch_hint(name: &str) -> String {
-    if KNOWN.iter().any(|(known, _)| *known == name) {
-        format!("; `farad data fetch {name}` gets it")
-    } else {
-        String::new()
+    let plain = |name: &str| {
+        name.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_ascii_lowercase()
+    };
+    let mut known = KNOWN.iter().map(|(known, _)| *known);
+    match known.find(|known| plain(known) == plain(name)) {
+        Some(known) if known == name => format!("; `farad data fetch {name}` gets it"),
+        Some(known) => format!("; did you mean `{known}`?"),
+        None => format!("; published ones are {}", KNOWN.map(|(known, _)| known).join(", ")),
     }
 }
 
@@ -120,7 +127,12 @@ impl Places {
         if !is_name(name) {
             return Place::Missing;
         }
-        match self.roots.iter().map(|root| root.join(name)).find(|dir| dir.is_dir()) {
+        match self
+            .roots
+            .iter()
+            .map(|root| root.join(name))
+            .find(|dir| holds_files(dir))
+        {
             Some(dir) => Place::Folder(dir),
             None if name == bundled::NAME => Place::BundledSample,
             None => Place::Missing,
@@ -160,6 +172,16 @@ impl Places {
             })
             .collect()
     }
+}
+
+/// Whether it is a folder with more than a fetch leaves that was stopped before its first file was whole.
+fn holds_files(dir: &Path) -> bool {
+    let is_whole = |path: PathBuf| path.extension().is_none_or(|extension| extension != "part");
+    // One that cannot be read is not passed over: reading it says why.
+    dir.is_dir()
+        && dir.read_dir().map_or(true, |mut files| {
+            files.any(|file| file.map_or(true, |file| is_whole(file.path())))
+        })
 }
 
 /// What is asked for and the split of it. A colon followed by more of a path is no split.
@@ -240,7 +262,12 @@ mod tests {
     #[test]
     fn a_broken_dataset_is_not_replaced_by_the_sample() {
         let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join("fashion-mnist")).unwrap();
+        let folder = root.path().join("fashion-mnist");
+        fs::create_dir(&folder).unwrap();
+        // What a fetch leaves that was stopped at once is nothing yet.
+        fs::write(folder.join("train-images-idx3-ubyte.gz.part"), "").unwrap();
+        assert_eq!(places(&[&root]).load("fashion-mnist").unwrap().len(), 1000);
+        fs::write(folder.join("readme"), "").unwrap();
         let error = places(&[&root]).load("fashion-mnist").unwrap_err();
         assert!(matches!(error, DataError::Unrecognised { .. }), "{error}");
     }
@@ -262,6 +289,8 @@ mod tests {
             "{message}"
         );
         assert!(!message.contains("data fetch"), "{message}");
+        let message = places(&[&root]).load("cifar10").unwrap_err().to_string();
+        assert!(message.ends_with("; did you mean `cifar-10`?"), "{message}");
         let message = places(&[&root]).load("mnist:train").unwrap_err().to_string();
         assert!(message.ends_with("`farad data fetch mnist` gets it"), "{message}");
         assert!(places(&[]).load("").is_err());
@@ -277,7 +306,9 @@ mod tests {
     #[test]
     fn the_list_has_the_known_and_the_found() {
         let root = root_with("my-images", 1);
+        fs::create_dir(root.path().join("mnist")).unwrap();
         fs::create_dir(root.path().join("cifar-100")).unwrap();
+        fs::write(root.path().join("cifar-100").join("train.bin"), "").unwrap();
         let list: Vec<_> = places(&[&root]).list().into_iter().map(|i| (i.name, i.place)).collect();
         let folder = |name: &str| Place::Folder(root.path().join(name));
         let expected = [

@@ -109,8 +109,8 @@ const EFFECTS: &[Effect] = &[
     },
     Effect {
         name: "comparator",
-        keys: &["noise.comparator_lsb"],
-        off: |spec| spec.noise.comparator_lsb = 0.0,
+        keys: &["noise.comparator_lsb", "noise.comparator_mv"],
+        off: |spec| (spec.noise.comparator_lsb, spec.noise.comparator_mv) = (0.0, 0.0),
     },
     Effect {
         name: "reference",

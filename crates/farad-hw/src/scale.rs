@@ -161,18 +161,18 @@ impl Scale {
         let injection_v = noise.injection_sigma_mv * 1e-3;
         let analog_lsb2 = (ktc_v2 + injection_v * injection_v) / (lsb_v * lsb_v);
         let per_decision = noise.draws == NoiseDraws::PerDecision;
-        let comparator_lsb2 = if per_decision {
-            0.0
-        } else {
-            noise.comparator_lsb * noise.comparator_lsb
-        };
+        let comparator_lsb = libm::hypot(noise.comparator_lsb, noise.comparator_mv * 1e-3 / lsb_v);
+        let sampled_comparator_lsb = if per_decision { 0.0 } else { comparator_lsb };
         let half_range = (spec.adc.codes() / 2) as f64;
         let sigma = std::array::from_fn(|bin| {
             // Bins count from mid-scale in two's complement, as the kernels index them.
             let centre = (f64::from(bin as i32 ^ 16) - 16.0 + 0.5) / 16.0;
             let level = if signed { centre.abs() } else { 0.5 * (centre + 1.0) };
             let reference = noise.reference_lsb * level;
-            sigma_units(spec, (analog_lsb2 + comparator_lsb2 + reference * reference).sqrt())
+            sigma_units(
+                spec,
+                (analog_lsb2 + sampled_comparator_lsb.powi(2) + reference * reference).sqrt(),
+            )
         });
         let peer = peers::noise(spec, lsb_counts, n, &sigma);
 
@@ -206,7 +206,7 @@ impl Scale {
             noise: TemporalNoise {
                 sigma,
                 decision_sigma: if per_decision {
-                    sigma_units(spec, noise.comparator_lsb)
+                    sigma_units(spec, comparator_lsb)
                 } else {
                     0
                 },

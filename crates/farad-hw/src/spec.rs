@@ -197,13 +197,27 @@ pub enum SignedScheme {
     Xnor,
 }
 
+impl SignedScheme {
+    /// Whether bits that are combined digitally, or else on capacitors, can have this scheme.
+    #[must_use]
+    pub fn suits(self, digital: bool) -> bool {
+        match self {
+            Self::MsbPolarity => !digital,
+            Self::TwosComplement | Self::Xnor => digital,
+            Self::OffsetBinary | Self::Differential => true,
+        }
+    }
+}
+
 /// Offsets and temporal noise; everything at the ADC's input unless said otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NoiseSpec {
     /// kT/C noise of the column and of the sampling capacitor.
     pub ktc: bool,
-    /// sigma of the comparator noise, LSB.
+    /// sigma of the comparator noise, LSB: it follows the range, as that of a comparator designed for it.
     pub comparator_lsb: f64,
+    /// sigma of the comparator noise, mV at its input, in quadrature with the other: in LSB it grows as the range narrows.
+    pub comparator_mv: f64,
     /// sigma of the reference noise at full scale, LSB; falls linearly with the code.
     pub reference_lsb: f64,
     /// sigma of the comparator's static offset, mV.

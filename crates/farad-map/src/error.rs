@@ -19,7 +19,10 @@ pub enum MapError {
         columns: usize,
     },
     /// The layer has more bits than the macro.
-    #[error("layer `{layer}`: its {what} have {needed} bits, the macro takes {available}")]
+    #[error(
+        "layer `{layer}`: its {what} have {needed} bits, the macro takes {available}: raise `{}.bits`, or give a network of fewer bits",
+        if *.what == "weights" { "weight" } else { "input" }
+    )]
     Bits {
         /// The layer.
         layer: String,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub const SCHEMA: &str = "farad.report/1";
 
 /// Version of the numbers: raised whenever the same inputs give different results than before.
-pub const SEMANTICS: u32 = 3;
+pub const SEMANTICS: u32 = 4;
 
 /// One run of one network on one macro. Everything but `host` is a function of the inputs and the seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use crate::key;
 use farad_hw::MacroSpec;
 use farad_hw::calibration::{Calibration, Trim};
 use farad_hw::scale::ChargeStats;
-use farad_net::Network;
+use farad_net::{Network, Preprocess};
 use farad_report::report::{DatasetInfo, FileInfo, MacroInfo, SEMANTICS};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -23,6 +23,8 @@ pub struct CalibrationFile {
     /// Version of the numbers.
     semantics: u32,
     network: Made,
+    /// How its input follows from pixels.
+    preprocess: Option<Preprocess>,
     #[serde(rename = "macro")]
     hw: MacroInfo,
     /// SHA-256 of the macro after defaults, `set` and profile.
@@ -97,6 +99,7 @@ impl CalibrationFile {
                 name: network.name().to_owned(),
                 sha256: network.sha256().to_owned(),
             },
+            preprocess: network.preprocess().cloned(),
             hw: hw.clone(),
             macro_key: key::macro_key(spec),
             dataset,
@@ -128,6 +131,9 @@ impl CalibrationFile {
         }
         if self.network.sha256 != network.sha256() {
             return Some(format!("it was made for another network, `{}`", self.network.name));
+        }
+        if self.preprocess.as_ref() != network.preprocess() {
+            return Some("it was made for an input of another --pixel-max, --mean or --std".to_owned());
         }
         if self.macro_key != key::macro_key(spec) {
             return Some(format!(

@@ -2,6 +2,7 @@
 
 use crate::TrainError;
 use serde::Deserialize;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// A network as its file describes it.
@@ -44,9 +45,8 @@ pub struct Layer {
     pub dense: Option<usize>,
     /// A block whose result is added to its input (through a 1x1 convolution where the shape changes).
     pub residual: Option<Vec<Layer>>,
-    /// Whether a residual block that changes the shape has that 1x1 convolution, or no shortcut at all.
-    #[serde(default)]
-    pub shortcut: Shortcut,
+    /// Whether a residual block that changes the shape has that 1x1 convolution (unless said), or no shortcut at all.
+    pub shortcut: Option<Shortcut>,
     /// How often a residual block is repeated; strides are those of its first copy only.
     pub repeat: Option<usize>,
     /// Side of the kernel, 3 unless said.
@@ -124,10 +124,15 @@ impl Architecture {
         }
         let text = std::fs::read_to_string(Path::new(name_or_file)).map_err(|source| TrainError::Architecture {
             file: name_or_file.to_owned(),
-            problem: format!(
-                "{source}; built in are {}",
-                BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
-            ),
+            problem: match source.kind() {
+                ErrorKind::InvalidData => {
+                    "no text, so no architecture, which is a TOML file; an int8 network goes into `from`, to be trained on".to_owned()
+                }
+                _ => format!(
+                    "{source}; built in are {}",
+                    BUILT_IN.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+                ),
+            },
         })?;
         Self::parse(name_or_file, &text)
     }

@@ -141,13 +141,17 @@ pub(crate) fn write(
 
 /// Has `write` make `file` under another name, so that at every moment either the old one or the new one is there, also
 /// when the machine goes down.
-pub(crate) fn replace(file: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
+///
+/// # Errors
+/// If `write` fails, or the file cannot be put in its place; then nothing is left of it.
+pub fn replace(file: &Path, write: impl FnOnce(&Path) -> Result<(), String>) -> Result<(), String> {
     let part = file.with_extension("part");
     let sync = || {
         File::open(&part)?.sync_all()?;
         std::fs::rename(&part, file)?;
         // The name lasts only when its folder has been written too.
-        File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     let written = write(&part).and_then(|()| sync().map_err(|e: std::io::Error| e.to_string()));
     written.inspect_err(|_| {

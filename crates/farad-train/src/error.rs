@@ -39,20 +39,20 @@ pub enum TrainError {
     Budget(String),
     /// The loss or a weight is no number any more.
     #[error(
-        "{problem} at step {step} of stage {stage} ({kind}): lower its `rate`{}",
-        if *.kept { "; the last checkpoint is intact" } else { "" }
+        "{problem} at step {step} of stage {stage} ({kind}): lower its `rate`, and begin {}",
+        match .before { Some(before) => format!("the stage anew with {} in the place of the checkpoint", before.display()), None => "anew".to_owned() }
     )]
     Diverged {
         /// Stage of the recipe, from 1.
         stage: usize,
         /// Its kind.
         kind: &'static str,
-        /// Step of the stage.
+        /// Step of the stage, from 1.
         step: u64,
         /// What is no number.
         problem: String,
-        /// Whether there is a checkpoint.
-        kept: bool,
+        /// The checkpoint from before the stage.
+        before: Option<PathBuf>,
     },
     /// A checkpoint or result file.
     #[error("{}: {problem}", path.display())]

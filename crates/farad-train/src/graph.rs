@@ -323,8 +323,11 @@ impl Builder {
         if kinds.iter().filter(|&&kind| kind).count() != 1 {
             return Err("needs exactly one of conv, expand, depthwise, pool, dense, residual".to_owned());
         }
-        if layer.repeat.is_some() && layer.residual.is_none() {
-            return Err("repeat is for residual blocks".to_owned());
+        if layer.residual.is_none() && (layer.repeat.is_some() || layer.shortcut.is_some()) {
+            return Err("repeat and shortcut are for residual blocks".to_owned());
+        }
+        if layer.repeat == Some(0) {
+            return Err("repeat must be at least 1".to_owned());
         }
         if layer.pool.is_some() || layer.dense.is_some() {
             if block.is_some() {
@@ -337,6 +340,9 @@ impl Builder {
         if let Some(body) = &layer.residual {
             if block.is_some() {
                 return Err("a residual block inside a residual block".to_owned());
+            }
+            if layer.kernel.is_some() || layer.stride.is_some() {
+                return Err("kernel and stride are those of a residual block's layers".to_owned());
             }
             let mut last = input;
             for copy in 0..layer.repeat.unwrap_or(1) {
@@ -416,7 +422,7 @@ impl Builder {
             last = self.layer(&layer, last, Some(input))?;
         }
         let changes = stride != 1 || self.channels(last) != self.channels(input);
-        let shortcut = match (changes, block.shortcut) {
+        let shortcut = match (changes, block.shortcut.unwrap_or_default()) {
             (false, _) => input,
             (true, Shortcut::Identity) => return Ok(last),
             (true, Shortcut::Projection) => {
@@ -464,9 +470,9 @@ impl Builder {
         groups[nodes[last].group].prunable = false;
         for (i, node) in nodes.iter().enumerate() {
             let Op::Conv(_) = node.op else { continue };
-            let followed = nodes
-                .iter()
-                .any(|other| matches!(other.op, Op::Conv(conv) if conv.depthwise && other.inputs[0] == i));
+            // What only depthwise convolutions read has its mask after them.
+            let mut readers = nodes.iter().filter(|other| other.inputs.contains(&i));
+            let followed = readers.all(|other| matches!(other.op, Op::Conv(conv) if conv.depthwise));
             if !followed {
                 groups[node.group].masked.push(i);
             }
@@ -541,6 +547,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sum_reads_too_has_a_mask_of_its_own() {
+        let layers =
+            "{ conv = 8 }, { residual = [{ depthwise = true }, { conv = 8, kernel = 1, activation = 'none' }] }";
+        let text =
+            format!("name = 'x'\ninput = [8, 8, 3]\nlayers = [{layers}, {{ pool = 'average' }}, {{ dense = 2 }}]");
+        let graph = Graph::new(&Architecture::parse("x.toml", &text).unwrap()).unwrap();
+        // The stem, the depthwise convolution that carries its mask as well, and what is added.
+        let stream = &graph.groups[graph.nodes[1].group];
+        let names: Vec<&str> = stream.masked.iter().map(|&i| graph.nodes[i].name.as_str()).collect();
+        assert_eq!(names, ["conv1", "conv2", "conv3"]);
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         let refuse = |layers: &str| {
             let text = format!("name = \"x\"\ninput = [8, 8, 3]\nlayers = [{layers}]");
@@ -559,6 +578,10 @@ mod tests {
         );
         let strided = refuse(&format!("{{ pool = 'max', kernel = 3, stride = 2 }}, {end}"));
         assert!(strided.contains("layer 1: kernel, stride and activation are those of convolutions"));
+        let block = |keys: &str| refuse(&format!("{{ {keys}, residual = [{{ conv = 3 }}] }}, {end}"));
+        assert!(block("stride = 2").contains("kernel and stride are those of a residual block's layers"));
+        assert!(block("repeat = 0").contains("repeat must be at least 1"));
+        assert!(refuse("{ conv = 8, shortcut = 'identity' }").contains("repeat and shortcut are for residual blocks"));
         assert!(refuse("{ conv = 8 }, { dense = 10 }").contains("average pooling"));
         assert!(refuse("{ conv = 8, dense = 10 }").contains("layer 1: needs exactly one of"));
         assert!(refuse("{ conv = 8, kernel = 2 }").contains("odd kernel"));

@@ -21,6 +21,7 @@ mod run;
 pub mod vary;
 
 pub use architecture::Architecture;
+pub use checkpoint::replace;
 pub use error::TrainError;
 pub use farad_kernels::dense::Precision;
 pub use graph::Graph;

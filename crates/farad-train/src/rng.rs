@@ -15,8 +15,6 @@ pub enum Purpose {
     Mask = 4,
     /// The random criterion.
     Score = 5,
-    /// Column gains of a robustness test.
-    Gain = 6,
 }
 
 /// An endless sequence of random numbers, fixed by seed, purpose and two numbers that tell the sequences apart.

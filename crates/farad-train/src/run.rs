@@ -6,7 +6,7 @@ mod start;
 
 pub(crate) use qat::{Quantised, Teacher};
 pub(crate) use start::preprocess;
-use start::{adopt, differences, first, from_checkpoint, from_network, trained};
+use start::{adopt, check_recipe, first, from_checkpoint, from_network, keep, trained};
 
 use crate::batches::{Images, channel_statistics};
 use crate::checkpoint::{self, Kept, Position};
@@ -136,16 +136,7 @@ impl Run {
         let mut statistics = channel_statistics(&train);
         let kept = if checkpoint.exists() {
             let mut kept = checkpoint::read(checkpoint, &mut model, &statistics)?;
-            let begun = kept.position.stage + usize::from(kept.position.step > 0 || kept.position.begun);
-            if let Some(differs) = differences(&kept.position.recipe, &recipe, begun) {
-                return Err(TrainError::File {
-                    path: checkpoint.to_owned(),
-                    problem: format!(
-                        "the checkpoint of another recipe, which differs in what has been done already ({differs}): give \
-                         another folder, or remove it"
-                    ),
-                });
-            }
+            check_recipe(&kept.position, &recipe, checkpoint)?;
             kept.position.recipe = text;
             kept
         } else {
@@ -212,6 +203,7 @@ impl Run {
                 self.position.seconds += began.elapsed().as_secs_f64();
                 self.measure(&stage, 0, 0.0, Vec::new(), tell)?;
             }
+            self.check_parameters(self.position.step)?;
             if !done {
                 self.save()?;
                 return Ok(false);
@@ -270,6 +262,7 @@ impl Run {
         let per_epoch = self.steps_per_epoch();
         let steps = per_epoch * u64::from(stage.epochs);
         if self.position.step == 0 && !self.position.begun {
+            keep(&self.checkpoint);
             let began = Instant::now();
             self.begin(stage, criterion.as_deref_mut())?;
             self.position.begun = true;
@@ -320,6 +313,7 @@ impl Run {
             if saved.elapsed().as_secs_f64() > self.recipe.checkpoint_s {
                 self.position.seconds += began.elapsed().as_secs_f64();
                 began = Instant::now();
+                self.check_parameters(self.position.step)?;
                 self.save()?;
                 saved = Instant::now();
             }
@@ -375,15 +369,8 @@ impl Run {
             Some(quantised) => self.qat_gradients(quantised, stage, &batch, indices, progress)?,
             None => self.float_gradients(active.as_deref(), &batch, progress)?,
         };
-        let diverged = |problem: String| TrainError::Diverged {
-            stage: self.position.stage + 1,
-            kind: stage.stage.as_str(),
-            step,
-            problem,
-            kept: self.checkpoint.exists(),
-        };
         if !loss.is_finite() {
-            return Err(diverged(format!("the loss is {loss}")));
+            return Err(self.diverged(step + 1, format!("the loss is {loss}")));
         }
         let parameters = trained(&self.model, self.quantised.as_ref());
         for (name, gradient) in &gradients {
@@ -403,11 +390,7 @@ impl Run {
         }
         if self.quantised.is_some() {
             // Stored as integers they would be numbers again, and the loss with them.
-            for (name, parameter) in parameters {
-                if !with_slice(parameter, |values| values.iter().all(|v| v.is_finite()))? {
-                    return Err(diverged(format!("`{name}` is no number")));
-                }
-            }
+            self.check_parameters(step + 1)?;
         }
         if let Some(criterion) = active.as_mut() {
             criterion.after_step(&mut self.model)?;
@@ -420,6 +403,26 @@ impl Run {
         self.position.step += 1;
         self.position.loss_sum += f64::from(loss);
         Ok(loss)
+    }
+
+    /// That all parameters are numbers: others are not for a checkpoint.
+    fn check_parameters(&self, step: u64) -> Result<(), TrainError> {
+        for (name, parameter) in self.parameters() {
+            if !with_slice(parameter, |values| values.iter().all(|v| v.is_finite()))? {
+                return Err(self.diverged(step, format!("`{name}` is no number")));
+            }
+        }
+        Ok(())
+    }
+
+    fn diverged(&self, step: u64, problem: String) -> TrainError {
+        TrainError::Diverged {
+            stage: self.position.stage + 1,
+            kind: self.recipe.stages[self.position.stage].stage.as_str(),
+            step,
+            problem,
+            before: start::kept(&self.checkpoint),
+        }
     }
 
     /// Loss of a batch, and its gradients by parameter.

@@ -283,7 +283,11 @@ pub(crate) struct CharacterizeArgs {
 Examples:
   farad map
   farad map net.tflite --macro jia-jssc-2020
-  farad map net.onnx --set array.rows=256 --set system.mapper=tap_split --json")]
+  farad map net.onnx --set array.rows=256 --set system.mapper=tap_split --json
+
+Cells that hold no weight, by cause: unused rows are wordlines that a tile's row vector does not reach; unused columns
+are left because the layer has no more outputs for the tile; leftover columns are the array's last, too few for a whole
+output; off the block diagonal are zeros between groups (of depthwise layers, say) that share a tile.")]
 pub(crate) struct MapArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArg,
@@ -298,7 +302,10 @@ pub(crate) struct MapArgs {
 #[command(after_help = "\
 Examples:
   farad inspect
-  farad inspect net.tflite")]
+  farad inspect net.tflite
+
+BOPs are bit operations: MACs times the bits of weight and activation. UNIQ (Baskin et al.) adds those of an
+accumulator that is wide enough.")]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArg,
@@ -349,7 +356,7 @@ pub(crate) enum ListKind {
 Examples:
   farad train networks/recipes/fashion-mnist-cnn.toml
   farad train recipe.toml --data ./cifar --out results
-  farad train networks/recipes/criteria-resnet20.toml     every criterion, compared on a macro
+  farad train networks/recipes/resnet20-cifar10.toml && farad train networks/recipes/criteria-resnet20.toml
 
 Writes training.html and metrics.csv after each epoch. A recipe with [vary] is a run for every combination of
 its values, and ends with a table, comparison.csv and comparison.html.")]

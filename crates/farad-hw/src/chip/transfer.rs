@@ -133,6 +133,13 @@ impl Profile {
             && noise.injection_sigma_mv == 0.0
             && noise.draws == NoiseDraws::PerConversion
             && !spec.noise_of_peer();
+        let constant_noise = match (noise.comparator_lsb, noise.comparator_mv) {
+            _ if !noise_is_constant => None,
+            (lsb, 0.0) => Some(Amount::Lsb(lsb)),
+            (0.0, mv) => Some(Amount::Millivolts(mv)),
+            // It depends on the range, and not in proportion.
+            _ => None,
+        };
         let mut profile = Self::new(chip);
         for instance in 0..instances {
             let site = Site {
@@ -147,7 +154,7 @@ impl Profile {
                 let column = Measured {
                     offset: Some(Amount::Lsb(offset_lsb)),
                     gain: Some(gain),
-                    noise: noise_is_constant.then_some(Amount::Lsb(noise.comparator_lsb)),
+                    noise: constant_noise,
                     inl_lsb: None,
                 };
                 profile.insert(true, (Some(instance), slot as u32), column);

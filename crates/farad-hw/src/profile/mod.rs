@@ -89,7 +89,7 @@ impl Profile {
     }
 
     /// Changes the row of each column (`true`) and each ADC.
-    pub(crate) fn change(&mut self, change: impl Fn(bool, &mut Measured)) {
+    pub fn change(&mut self, change: impl Fn(bool, &mut Measured)) {
         self.columns.values_mut().for_each(|m| change(true, m));
         self.adcs.values_mut().for_each(|m| change(false, m));
     }

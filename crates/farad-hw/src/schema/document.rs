@@ -49,6 +49,8 @@ pub(super) struct Entry {
 /// A two-level document: entries by table (empty at the top level) and key.
 pub(super) struct Document {
     pub(super) entries: BTreeMap<(String, String), Entry>,
+    /// What the document itself says where a `--set` says something else.
+    pub(super) replaced: BTreeMap<(String, String), Value>,
     /// Headers of the tables that are present.
     pub(super) headers: BTreeMap<String, Place>,
     /// What is wrong with the form.
@@ -67,6 +69,7 @@ impl Document {
         };
         let mut document = Self {
             entries: BTreeMap::new(),
+            replaced: BTreeMap::new(),
             headers: BTreeMap::new(),
             problems: errors.iter().map(syntax).collect(),
         };
@@ -119,7 +122,15 @@ impl Document {
     }
 
     fn insert(&mut self, table: &str, key: &str, entry: Entry) {
-        self.entries.insert((table.to_owned(), key.to_owned()), entry);
+        let name = (table.to_owned(), key.to_owned());
+        let is_set = entry.at.source > 0;
+        if let Some(before) = self
+            .entries
+            .insert(name.clone(), entry)
+            .filter(|e| is_set && e.at.source == 0)
+        {
+            self.replaced.insert(name, before.value);
+        }
     }
 
     /// `path=value`; a value that is not TOML is taken as a bare string.

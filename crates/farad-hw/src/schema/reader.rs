@@ -104,6 +104,37 @@ impl Reader {
         self.given.contains_key(&key)
     }
 
+    /// Whether the document itself gives this key.
+    pub(super) fn is_of_document(&self, key: Key) -> bool {
+        self.given.get(&key).is_some_and(|place| place.source == 0)
+    }
+
+    /// Whether the document gives this key, and a `--set` has changed `choice`, for which it was given.
+    pub(super) fn is_overtaken(&self, key: Key, choice: Key) -> bool {
+        self.is_of_document(key) && self.given.get(&choice).is_some_and(|place| place.source > 0)
+    }
+
+    /// The document's own value of a key that a `--set` replaces.
+    fn replaced(&self, (table, key): Key) -> Option<&Value> {
+        self.document.replaced.get(&(table.to_owned(), key.to_owned()))
+    }
+
+    /// The same, of a [`Self::choice`].
+    pub(super) fn replaced_choice<T: Copy>(&self, key: Key, options: &[(&str, T)]) -> Option<T> {
+        let Some(Value::Text(text)) = self.replaced(key) else {
+            return None;
+        };
+        options.iter().find(|(name, _)| name == text).map(|(_, value)| *value)
+    }
+
+    /// The same, of a [`Self::count`].
+    pub(super) fn replaced_count(&self, key: Key, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let Some(&Value::Integer(Some(value))) = self.replaced(key) else {
+            return None;
+        };
+        u64::try_from(value).ok().filter(|value| bounds.contains(value))
+    }
+
     /// A finite number within `bounds`.
     pub(super) fn real(&mut self, key: Key, default: f64, bounds: RangeInclusive<f64>) -> f64 {
         let Some(entry) = self.take(key) else {
@@ -231,8 +262,7 @@ impl Reader {
     /// Refuses `key` if it is given although it has a meaning only with `needs = choice`. A key of the file is put aside where a `--set`
     /// changes the choice.
     pub(super) fn only_with(&mut self, applies: bool, key: Key, needs: Key, choice: &str) {
-        let is_set = |key: Key| self.given.get(&key).is_some_and(|place| place.source > 0);
-        if !applies && self.is_given(key) && (is_set(key) || !is_set(needs)) {
+        if !applies && self.is_given(key) && !self.is_overtaken(key, needs) {
             self.conflict(
                 "E0108",
                 format!(

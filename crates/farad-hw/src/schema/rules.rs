@@ -72,13 +72,12 @@ fn check_geometry(spec: &MacroSpec, r: &mut Reader) {
 
 fn check_sign(spec: &MacroSpec, r: &mut Reader) {
     let digital = spec.weight.combine == WeightCombine::Digital;
-    let unfit = match spec.weight.signed {
-        SignedScheme::MsbPolarity if digital => Some(("msb_polarity", "an analog merge of the weight bits")),
-        SignedScheme::TwosComplement if !digital => Some(("twos_complement", "`digital` combination")),
-        SignedScheme::Xnor if !digital => Some(("xnor", "`digital` combination")),
-        _ => None,
-    };
-    if let Some((scheme, needs)) = unfit {
+    if !spec.weight.signed.suits(digital) {
+        let (scheme, needs) = match spec.weight.signed {
+            SignedScheme::TwosComplement => ("twos_complement", "`digital` combination"),
+            SignedScheme::Xnor => ("xnor", "`digital` combination"),
+            _ => ("msb_polarity", "an analog merge of the weight bits"),
+        };
         r.conflict(
             "E0202",
             format!("the signed scheme `{scheme}` needs {needs}"),

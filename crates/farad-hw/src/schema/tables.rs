@@ -1,7 +1,7 @@
 //! The tables of `macro.toml`, one function each, with their defaults and limits.
 
 use super::reader::{Key, Reader};
-use crate::adc::{self, AdcSpec, Range, RangePer};
+use crate::adc::{self, AdcKind, AdcSpec, Range, RangePer};
 use crate::calibration::TrimStep;
 use crate::spec::{
     AreaSpec, ArraySpec, Cell, EnergySpec, InputCombine, InputSpec, MacroSpec, Mapper, NoiseDraws, NoiseSpec,
@@ -13,6 +13,8 @@ use std::ops::RangeInclusive;
 /// Wordlines or columns.
 const LINES: RangeInclusive<u64> = 1..=65_536;
 const BITS: RangeInclusive<u64> = 1..=8;
+/// Bits of an ADC.
+const RESOLUTION: RangeInclusive<u64> = 1..=12;
 const PERCENT: RangeInclusive<f64> = 0.0..=100.0;
 const CAPACITOR_FF: RangeInclusive<f64> = 0.001..=1e6;
 const CLOCKS: RangeInclusive<u64> = 0..=1_000_000;
@@ -207,8 +209,9 @@ fn read_weight(r: &mut Reader) -> WeightSpec {
             SignedScheme::MsbPolarity,
         ),
     };
-    let signed = r.choice(
-        ("weight", "signed"),
+    let scheme: Key = ("weight", "signed");
+    let mut signed = r.choice(
+        scheme,
         Some(natural_sign),
         &[
             ("twos_complement", SignedScheme::TwosComplement),
@@ -218,39 +221,74 @@ fn read_weight(r: &mut Reader) -> WeightSpec {
             ("xnor", SignedScheme::Xnor),
         ],
     );
+    if r.is_overtaken(scheme, ("weight", "combine")) && !signed.suits(kind == WeightKind::Digital) {
+        signed = natural_sign;
+    }
     WeightSpec { bits, combine, signed }
 }
 
 fn read_adc(r: &mut Reader, technology: &Technology, scale: f64) -> AdcSpec {
-    let kinds: Vec<(&str, &'static str)> = adc::kinds().iter().map(|k| (k.name(), k.name())).collect();
-    let kind = r.choice(("adc", "kind"), None, &kinds);
-    let bits = r.count(("adc", "bits"), None, 1..=12) as u32;
-    let unit_cap_ff = r.real(
-        ("adc", "unit_cap_ff"),
-        technology::adc_unit_ff(technology, kind),
-        CAPACITOR_FF,
-    );
-    let (area_fixed_um2, area_per_unit_um2) = technology::adc_area_um2(technology, kind, unit_cap_ff);
+    let (kind_key, bits_key, skip_key): (Key, Key, Key) = (("adc", "kind"), ("adc", "bits"), ("adc", "skip_bits"));
+    let kinds: Vec<(&str, &'static dyn AdcKind)> = adc::kinds().iter().map(|k| (k.name(), *k)).collect();
+    let model = r.choice(kind_key, None, &kinds);
+    let bits = r.count(bits_key, None, RESOLUTION) as u32;
+    let own_kind = r.replaced_choice(kind_key, &kinds).unwrap_or(model).name();
+    let own_bits = r.replaced_count(bits_key, RESOLUTION).map_or(bits, |bits| bits as u32);
+    let kind = model.name();
+    // A document's constants are those of its own kind. Where the node's default is another for another kind, so are they.
+    let constant = |r: &mut Reader, key, bounds, default: f64, of_own_kind: f64| {
+        let value = r.real(key, default, bounds);
+        match r.is_of_document(key) && default != of_own_kind {
+            true => default,
+            false => value,
+        }
+    };
+    let unit = |kind| technology::adc_unit_ff(technology, kind);
+    let unit_cap_ff = constant(r, ("adc", "unit_cap_ff"), CAPACITOR_FF, unit(kind), unit(own_kind));
+    let area = |kind| technology::adc_area_um2(technology, kind, unit_cap_ff);
+    let ((fixed, per_unit), (own_fixed, own_per_unit)) = (area(kind), area(own_kind));
     let (range, range_per) = read_range(r);
+    let mut skip_bits = r.count(skip_key, Some(0), 0..=12) as u32;
+    if r.is_overtaken(skip_key, kind_key) && !model.is_successive() {
+        skip_bits = 0;
+    } else if r.is_overtaken(skip_key, bits_key) {
+        skip_bits = skip_bits.min(bits.saturating_sub(1));
+    }
     AdcSpec {
         kind,
         bits,
         range,
         range_per,
         columns_per_adc: r.count(("adc", "columns_per_adc"), Some(1), LINES) as usize,
-        skip_bits: r.count(("adc", "skip_bits"), Some(0), 0..=12) as u32,
+        skip_bits,
         unit_cap_ff,
         mismatch_pct: r.real(("adc", "mismatch_pct"), 0.0, PERCENT),
-        decision_fj: scaled(
-            r,
-            ("adc", "decision_fj"),
-            technology::decision_fj(technology, kind, bits),
-            scale,
-        ),
-        area_fixed_um2: r.real(("adc", "area_fixed_um2"), area_fixed_um2, COST),
-        area_per_unit_um2: r.real(("adc", "area_per_unit_um2"), area_per_unit_um2, COST),
+        decision_fj: read_decision(r, technology, scale, (kind, bits), (own_kind, own_bits)),
+        area_fixed_um2: constant(r, ("adc", "area_fixed_um2"), COST, fixed, own_fixed),
+        area_per_unit_um2: constant(r, ("adc", "area_per_unit_um2"), COST, per_unit, own_per_unit),
         quantises: true,
         clips: true,
+    }
+}
+
+/// Energy of a decision. What a document states is that of its own kind and bits: with other bits it changes by as much as the node's default,
+/// whose comparator pays for its noise.
+fn read_decision(
+    r: &mut Reader,
+    technology: &Technology,
+    scale: f64,
+    (kind, bits): (&str, u32),
+    (own_kind, own_bits): (&str, u32),
+) -> f64 {
+    let key: Key = ("adc", "decision_fj");
+    let default = |kind, bits| technology::decision_fj(technology, kind, bits);
+    let value = scaled(r, key, default(kind, bits), scale);
+    if !r.is_of_document(key) {
+        value
+    } else if default(kind, bits) != default(own_kind, bits) {
+        default(kind, bits)
+    } else {
+        (value + (default(kind, bits) - default(kind, own_bits))).max(0.0)
     }
 }
 
@@ -294,6 +332,7 @@ fn read_noise(r: &mut Reader) -> NoiseSpec {
     NoiseSpec {
         ktc: r.flag(("noise", "ktc"), false),
         comparator_lsb: r.real(("noise", "comparator_lsb"), 0.0, DEVIATION),
+        comparator_mv: r.real(("noise", "comparator_mv"), 0.0, DEVIATION),
         reference_lsb: r.real(("noise", "reference_lsb"), 0.0, DEVIATION),
         offset_mv: r.real(("noise", "offset_mv"), 0.0, DEVIATION),
         offset_trim: TrimStep {

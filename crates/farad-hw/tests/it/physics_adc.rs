@@ -8,7 +8,7 @@ use farad_hw::MacroSpec;
 use farad_hw::adc::cdac::split_levels;
 use farad_hw::adc::{Conversion, kinds};
 use farad_hw::cost::{area, conversion_j};
-use farad_hw::scale::ChargeStats;
+use farad_hw::scale::{ChargeStats, Scale};
 use farad_hw::timing::mvm_clocks;
 use std::collections::BTreeSet;
 
@@ -225,6 +225,27 @@ fn noise_makes_count_errors() {
         let tail = |steps: f64| upper_tail(steps / 64.0 * 512.0 / f64::from(used));
         assert_near(rate, tail(31.5) + tail(32.5), 0.03);
         assert_near(rate, published, 0.05);
+    }
+}
+
+/// A comparator whose noise is in volts has the more of it in LSB the narrower the range is; one whose noise is in LSB has not.
+#[test]
+fn noise_in_volts_does_not_follow_the_range() {
+    let stats = ChargeStats {
+        mean: 0.0,
+        sigma: 10.0,
+        limit: 0.0,
+    };
+    let at = |clip: &str, key, sigma| {
+        let spec = column(255, &[("adc.range", "clip"), ("adc.clip_sigma", clip), (key, sigma)]);
+        Scale::new(&spec, 255, Some(&stats))
+    };
+    // In 1/512 LSB.
+    let sigma = |scale: &Scale| f64::from(scale.noise.sigma[0]) / 512.0;
+    for clip in ["4", "8", "16"] {
+        let scale = at(clip, "noise.comparator_mv", "0.5");
+        assert_near(sigma(&scale), 0.5e-3 / scale.lsb_v, 0.01);
+        assert_near(sigma(&at(clip, "noise.comparator_lsb", "0.5")), 0.5, 0.01);
     }
 }
 

@@ -146,6 +146,48 @@ fn stated_energies_follow_the_supply() {
     assert_eq!(high.energy.write_fj_per_bit, default.write_fj_per_bit);
 }
 
+/// A comparator of more bits has to be quieter, whatever the document's own bits cost; another kind is not the one that was stated.
+#[test]
+fn a_stated_converter_is_of_its_own_kind_and_bits() {
+    let with = |pairs: &[(&str, &str)]| bundled("ncku-charge-redistribution", pairs);
+    let own = with(&[]);
+    let noise_fj = |bits: i32| 64.0 * 1.380_649e-23 * 300.0 * 4f64.powi(bits) * 1e15;
+    for bits in [1, 4, 6, 10, 12] {
+        let text = bits.to_string();
+        let decision_fj = with(&[("adc.bits", &text)]).adc.decision_fj;
+        let expected = own.adc.decision_fj + noise_fj(bits) - noise_fj(8);
+        assert!(
+            (decision_fj - expected).abs() < 1e-9 * expected,
+            "{bits}: {decision_fj} {expected}"
+        );
+    }
+    assert_eq!(
+        with(&[("adc.kind", "sar_conventional")]).adc,
+        farad_hw::adc::AdcSpec {
+            kind: "sar_conventional",
+            ..own.adc.clone()
+        }
+    );
+    let flash = with(&[("adc.kind", "flash"), ("adc.mismatch_pct", "2")]).adc;
+    assert_eq!((flash.skip_bits, flash.mismatch_pct), (0, 2.0));
+    assert_eq!(flash.decision_fj, technology::decision_fj(&own.technology, "flash", 8));
+    // What is set, is set.
+    let given = with(&[("adc.kind", "flash"), ("adc.bits", "6"), ("adc.decision_fj", "5")]).adc;
+    assert_eq!(given.decision_fj, 5.0);
+    // What only the document says gives way.
+    assert_eq!(with(&[("adc.bits", "2")]).adc.skip_bits, 1);
+    assert_eq!(
+        with(&[("weight.combine", "digital")]).weight.signed,
+        SignedScheme::TwosComplement
+    );
+    let refused = farad_hw::models::find("ncku-charge-redistribution").unwrap();
+    assert!(
+        refused
+            .spec(&set(&[("adc.kind", "flash"), ("adc.skip_bits", "2")]))
+            .is_err()
+    );
+}
+
 #[test]
 fn limits_are_inclusive() {
     let ends = [

@@ -31,15 +31,17 @@ pub fn retain_memory() {
         // From glibc's malloc.h.
         const M_TRIM_THRESHOLD: c_int = -1;
         const M_MMAP_THRESHOLD: c_int = -3;
-        /// Larger than any tensor of a training step.
-        const THRESHOLD: c_int = 1 << 30;
+        /// Larger than any tensor of a training step; the most that older versions take.
+        const THRESHOLDS: [c_int; 2] = [1 << 30, 32 << 20];
         unsafe extern "C" {
             fn mallopt(parameter: c_int, value: c_int) -> c_int;
         }
         // SAFETY: `mallopt` is in glibc, which this target links, with this signature; it may be called at any time.
         unsafe {
-            mallopt(M_MMAP_THRESHOLD, THRESHOLD);
-            mallopt(M_TRIM_THRESHOLD, THRESHOLD);
+            // One that is refused must not be followed by the other, which ends glibc's own adapting of both.
+            if THRESHOLDS.into_iter().any(|t| mallopt(M_MMAP_THRESHOLD, t) == 1) {
+                mallopt(M_TRIM_THRESHOLD, THRESHOLDS[0]);
+            }
         }
     }
 }

@@ -340,13 +340,13 @@ fn impossible_cases_name_the_layer() {
     narrow.weight.bits = 4;
     assert_eq!(
         error(&narrow, &layers),
-        "layer `conv3x16`: its weights have 8 bits, the macro takes 4"
+        "layer `conv3x16`: its weights have 8 bits, the macro takes 4: raise `weight.bits`, or give a network of fewer bits"
     );
     narrow.weight.bits = 8;
     narrow.input.bits = 5;
     assert_eq!(
         error(&narrow, &layers),
-        "layer `conv3x16`: its activations have 8 bits, the macro takes 5"
+        "layer `conv3x16`: its activations have 8 bits, the macro takes 5: raise `input.bits`, or give a network of fewer bits"
     );
     let mut differential = macro_of(128, 256);
     differential.weight.signed = SignedScheme::Differential;

@@ -33,6 +33,7 @@ pub(super) fn without_errors(spec: &MacroSpec) -> MacroSpec {
     spec.noise = NoiseSpec {
         ktc: false,
         comparator_lsb: 0.0,
+        comparator_mv: 0.0,
         reference_lsb: 0.0,
         offset_mv: 0.0,
         offset_trim: TrimStep::default(),

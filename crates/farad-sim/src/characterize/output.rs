@@ -9,6 +9,7 @@ use farad_hw::MacroSpec;
 use farad_kernels::Isa;
 use rayon::prelude::*;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Outputs that are driven side by side, at most.
 const OUTPUTS: usize = 16;
@@ -50,6 +51,10 @@ fn resolution(spec: &MacroSpec, adc_bits: u32, seed: u64) -> Result<ResolutionPo
     let mut own = spec.clone();
     own.adc.bits = adc_bits;
     own.adc.skip_bits = own.adc.skip_bits.min(adc_bits - 1);
+    if let Some(profile) = own.profile.as_mut().filter(|_| adc_bits != spec.adc.bits) {
+        // A converter of other bits has not been measured: it has the macro's mismatch.
+        Arc::make_mut(profile).change(|_, measured| measured.inl_lsb = None);
+    }
     let rows = spec.array.rows;
     let drive = |outputs: usize| Drive {
         rows,

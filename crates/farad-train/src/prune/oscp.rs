@@ -5,6 +5,8 @@ use super::settings::{Checked, must};
 use super::variational::{draw, fold, group_weights};
 use super::{Batch, Criterion, Progress};
 use crate::Model;
+use crate::architecture::Activation;
+use crate::graph::Op;
 use crate::ops::with_slice;
 use candle_core::{DType, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -16,7 +18,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// Channels go by their probability. After training the mask is replaced by its mean, which scale and shift take over
 /// without a change of the probability. The constants are ours. A residual stream has no mask and is pruned last: what is
-/// added there has passed a relu before, so it is not normal and no probability follows from it.
+/// added there has passed a relu before, so it is not normal and no probability follows from it. So is the output of a
+/// batch norm that no relu follows (the bottleneck of an inverted residual).
 #[derive(Debug, Deserialize, Serialize)]
 pub struct OperationAware {
     /// Weight of the penalty.
@@ -34,11 +37,12 @@ impl Default for OperationAware {
     }
 }
 
-/// `beta / |gamma|` of the channels of group `g`; none if it is not prunable or not the output of one batch norm.
+/// `beta / |gamma|` of the channels of group `g`; none if it is not prunable or not the output of one batch norm with a relu.
 fn level(model: &Model, g: usize) -> Result<Option<Tensor>> {
     let group = &model.graph().groups[g];
     let &[i] = group.masked.as_slice() else { return Ok(None) };
-    if !group.prunable {
+    let shut = matches!(model.graph().nodes[i].op, Op::Conv(conv) if conv.activation != Activation::None);
+    if !group.prunable || !shut {
         return Ok(None);
     }
     // So that a scale of 0 has a derivative.
@@ -117,5 +121,24 @@ impl Criterion for OperationAware {
 
     fn detach(&mut self, model: &mut Model) -> Result<()> {
         fold(model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Architecture, Graph};
+
+    #[test]
+    fn what_no_relu_follows_has_no_probability() {
+        let graph = Graph::new(&Architecture::load("mobilenet-v2").unwrap()).unwrap();
+        let model = Model::new(graph, 1, &candle_core::Device::Cpu).unwrap();
+        for (i, node) in model.graph().nodes.iter().enumerate() {
+            let Op::Conv(conv) = node.op else { continue };
+            if model.graph().groups[node.group].masked == [i] {
+                let has = level(&model, node.group).unwrap().is_some();
+                assert_eq!(has, conv.activation != Activation::None, "{}", node.name);
+            }
+        }
     }
 }

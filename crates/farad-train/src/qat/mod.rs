@@ -7,8 +7,8 @@
 //! network with the weights and activations that the integers stand for. Below 8 bits the steps between integers train, too.
 //!
 //! `fold` takes batch norm into the weights, `observe` finds the ranges of activations, `steps` learns step sizes, `integer` rounds
-//! weights, `export` writes the network and `stored` reads it, `forward` runs it, `backward` goes back. `moments` compares
-//! a chip with exact arithmetic: `fit` cuts ranges to what the macro's noise makes best, `recalibrate` takes out what the macro
+//! weights, `export` writes the network and `stored` reads it, `forward` runs it, `backward` goes back. `sample` says which values `observe` and
+//! `moments` look at. `moments` compares a chip with exact arithmetic: `fit` cuts ranges to what the macro's noise makes best, `recalibrate` takes out what the macro
 //! does to every channel, `surrogate` draws it. `rates` makes steps of folded weights relative, and limits them.
 
 mod backward;
@@ -22,6 +22,7 @@ mod moments;
 mod observe;
 mod rates;
 mod recalibrate;
+mod sample;
 mod settings;
 mod steps;
 mod stored;

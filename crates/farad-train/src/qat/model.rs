@@ -12,7 +12,7 @@ use super::surrogate::LayerErrors;
 use super::{QatSettings, Steps};
 use crate::graph::{Graph, Op};
 use crate::model::Model;
-use crate::ops::{correct, cross_entropy, soft_cross_entropy, with_slice};
+use crate::ops::{cross_entropy, soft_cross_entropy, with_slice};
 use crate::prune::Batch;
 use crate::{Precision, TrainError};
 use candle_core::{Device, Tensor, Var};
@@ -54,8 +54,6 @@ pub struct Objective<'a> {
 pub struct Gradients {
     /// Mean cross entropy of the batch.
     pub loss: f32,
-    /// Images of the batch that the network got right.
-    pub correct: usize,
     /// Of every parameter, by name.
     pub of: BTreeMap<String, Tensor>,
 }
@@ -347,7 +345,6 @@ impl QatModel {
         };
         Ok(Gradients {
             loss: loss.to_scalar()?,
-            correct: correct(&logits, labels)?,
             of: backward.run(of_logits)?,
         })
     }

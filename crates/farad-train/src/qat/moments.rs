@@ -4,6 +4,7 @@
 //! layers before it gave with the errors that were found there, so nothing is converted that is not looked at.
 
 use super::forward::{Integers, network_error, with_chips};
+use super::sample;
 use super::surrogate::LayerErrors;
 use crate::TrainError;
 use farad_hw::MacroSpec;
@@ -163,8 +164,7 @@ pub(super) fn exact_layer(exact: &DigitalNetwork, index: usize, images: usize, i
 pub(super) fn compared(chip: &Chip<'_>, index: usize, layer: &MacLayer, x: Activations<'_>, exact: &[i32]) -> Pairs {
     let shape = &layer.shape;
     let (image_len, positions, channels) = (shape.in_h * shape.in_w * shape.in_c, shape.positions(), shape.out_c);
-    // An odd stride meets all positions.
-    let stride = (x.images.len() * positions / SITES).max(1) | 1;
+    let stride = sample::stride(x.images.len() * positions, SITES, positions);
     let is_site = |image: usize, position: usize| (image * positions + position).is_multiple_of(stride);
     let together = x.images.len().div_ceil(rayon::current_num_threads());
     let parts: Vec<(usize, &[u8], &[u32])> = x

@@ -1,5 +1,6 @@
 //! How activations are stored: a range for every tensor, from calibration images.
 
+use super::sample::stride;
 use crate::graph::Op;
 use crate::model::{Model, Pass};
 use crate::ops::with_slice;
@@ -72,7 +73,8 @@ pub(super) fn ranges(
     let mut seen: Vec<Seen> = model.graph.nodes.iter().map(|_| Seen::default()).collect();
     for (x, _) in batches {
         model.forward_seen(x, Pass::evaluation(Precision::F32), |i, y| {
-            with_slice(y, |values| seen[i].add(values, batches.len(), observer))
+            let per_image = y.elem_count() / y.dim(0)?;
+            with_slice(y, |values| seen[i].add(values, per_image, batches.len(), observer))
         })?;
     }
     let mut ranges: Vec<Quantisation> = seen
@@ -102,9 +104,8 @@ fn enclose([low, high]: [f32; 2], v: f32) -> [f32; 2] {
 }
 
 impl Seen {
-    fn add(&mut self, values: &[f32], batches: usize, observer: Observer) {
-        // An odd stride meets all channels and places.
-        let stride = (values.len() * batches / SAMPLES).max(1) | 1;
+    fn add(&mut self, values: &[f32], per_image: usize, batches: usize, observer: Observer) {
+        let stride = stride(values.len() * batches, SAMPLES, per_image);
         self.samples.extend(values.iter().step_by(stride));
         let batch = values.iter().copied().fold([0.0; 2], enclose);
         self.whole = batch.into_iter().fold(self.whole, enclose);
@@ -177,7 +178,7 @@ mod tests {
     fn seen(batches: &[Vec<f32>], observer: Observer) -> Quantisation {
         let mut seen = Seen::default();
         for batch in batches {
-            seen.add(batch, batches.len(), observer);
+            seen.add(batch, 1000, batches.len(), observer);
         }
         seen.range(observer, 8)
     }

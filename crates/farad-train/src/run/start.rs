@@ -11,7 +11,11 @@ use farad_data::Dataset;
 use farad_net::Preprocess;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// File beside a checkpoint, with what it was before the last stage that trains.
+const BEFORE: &str = "stage.safetensors";
 
 /// The parameters that train: those of the int8 network, once there is one.
 pub(super) fn trained<'a>(model: &'a Model, quantised: Option<&'a Quantised>) -> &'a BTreeMap<String, Var> {
@@ -55,7 +59,7 @@ pub(super) fn from_network(file: &Path, model: &mut Model, seed: u64) -> Result<
         path: file.to_owned(),
         problem,
     };
-    let bytes = std::fs::read(file).map_err(|e| error(e.to_string()))?;
+    let bytes = fs::read(file).map_err(|e| error(e.to_string()))?;
     let quantised = from_file(model.graph.clone(), &bytes).map_err(error)?;
     *model = Model::new(quantised.graph().clone(), seed, &Device::Cpu)?;
     let Preprocess { mean, std, .. } = quantised.preprocess().clone();
@@ -78,6 +82,19 @@ pub(crate) fn preprocess((mean, std): &(Vec<f32>, Vec<f32>)) -> Preprocess {
     }
 }
 
+/// Keeps `checkpoint`, that of a stage that begins, under another name, so that the stage can begin anew with other settings.
+pub(super) fn keep(checkpoint: &Path) {
+    let before = checkpoint.with_file_name(BEFORE);
+    // Without it, or on a file system without links, a stage cannot begin anew; that is no reason not to train.
+    let _ = fs::remove_file(&before);
+    let _ = fs::hard_link(checkpoint, &before);
+}
+
+/// The checkpoint from before the stage that `checkpoint` is in.
+pub(super) fn kept(checkpoint: &Path) -> Option<PathBuf> {
+    Some(checkpoint.with_file_name(BEFORE)).filter(|before| before.exists())
+}
+
 /// The first images of `data`.
 pub(super) fn first(mut data: Dataset, images: usize) -> Dataset {
     let images = images.min(data.len());
@@ -86,9 +103,27 @@ pub(super) fn first(mut data: Dataset, images: usize) -> Dataset {
     data
 }
 
+/// That `recipe` can go on from `checkpoint`, whose run is at `position`.
+pub(super) fn check_recipe(position: &Position, recipe: &Recipe, checkpoint: &Path) -> Result<(), TrainError> {
+    let begun = position.stage + usize::from(position.step > 0 || position.begun);
+    let Some(differs) = differences(&position.recipe, recipe, begun) else {
+        return Ok(());
+    };
+    let anew = kept(checkpoint).map_or_else(String::new, |before| {
+        format!("; {} is from before the last stage that trained", before.display())
+    });
+    Err(TrainError::File {
+        path: checkpoint.to_owned(),
+        problem: format!(
+            "the checkpoint of another recipe, which differs in what has been done already ({differs}): give another folder, or \
+             remove it{anew}"
+        ),
+    })
+}
+
 /// The keys in which the recipe `before` differs from `now`, as far as the first `stages` stages depend on them; None if in
 /// none.
-pub(super) fn differences(before: &str, now: &Recipe, stages: usize) -> Option<String> {
+fn differences(before: &str, now: &Recipe, stages: usize) -> Option<String> {
     let Ok(before) = serde_json::from_str::<Recipe>(before) else {
         return Some("its recipe is of another version".to_owned());
     };

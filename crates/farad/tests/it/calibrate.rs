@@ -92,6 +92,11 @@ fn a_calibration_for_anything_else_is_refused() {
         &run(&["--set", "adc.range=optimal", "--profile", "chip.csv"]),
         "another macro",
     );
+    let normalised = ["--pixel-max", "1", "--mean", "0.5", "--std", "0.25"];
+    bench.refuses_in_one_line(
+        &run(&[&set[..], &normalised].concat()),
+        "an input of another --pixel-max",
+    );
     let text = std::fs::read_to_string(bench.path("c.json")).unwrap();
     let mut json: Value = serde_json::from_str(&text).unwrap();
     json["network"]["sha256"] = "00".into();

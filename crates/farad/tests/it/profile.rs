@@ -52,6 +52,9 @@ fn a_measured_chip_changes_what_is_characterised_and_said() {
     let gain = |k: usize| json["chips"][0]["conversions"][k]["gain"].as_f64().unwrap();
     assert!((gain(0) / gain(1) - 1.5).abs() < 0.05, "{} {}", gain(0), gain(1));
     assert!(bench.stdout(&args).contains("with profile chip.csv"));
+    // One with an INL, which belongs to 8 bits; the curve over bits has converters of others.
+    bench.stdout(&["profile", "export", "-o", "chip.csv"]);
+    assert!(bench.stdout(&args).contains("with profile chip.csv"));
 }
 
 #[test]

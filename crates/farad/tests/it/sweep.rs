@@ -206,7 +206,8 @@ fn a_requirement_ends_in_a_specification() {
     }
     let csv = fs::read_to_string(bench.path("sweep/e/solutions.csv")).unwrap();
     assert!(csv.lines().nth(1).unwrap().starts_with("8,1,"), "{csv}");
-    assert_eq!(bench.stdout(&["sweep", "e.toml"]), found);
+    assert_eq!(bench.stdout(&["sweep", "e.toml", "--report"]), found);
+    assert!(bench.path("sweep/e/report.html").exists());
     bench.refuses_in_one_line(&["sweep", "e.toml", "--budget", "20"], "a [solve] runs no more");
     bench.refuses_in_one_line(
         &["sweep", "export", "e.toml", "--slurm", "job"],

@@ -179,6 +179,11 @@ fn what_cannot_go_on_is_left_alone() {
     bench.write("recipe.toml", RECIPE.replace("seed = 4", "seed = 5"));
     bench.refuses_in_one_line(&args, "differs in what has been done already (`seed`)");
     bench.write("recipe.toml", RECIPE);
+    // The images are part of a recipe, also where the command says them.
+    bench.refuses_in_one_line(
+        &[&args[..], &["--data", "./data/."]].concat(),
+        "differs in what has been done already (`dataset`)",
+    );
     for length in [0, 7, whole.len() / 2, whole.len() - 1] {
         bench.write(checkpoint, &whole[..length]);
         bench.refuses_in_one_line(&args, "out/checkpoint.safetensors: no checkpoint of Farad, or damaged");
@@ -322,14 +327,15 @@ fn metrics_and_plots_are_there_after_the_first_epoch() {
     let recipe = RECIPE
         .replace("[[0, 0.05], [3, 0.0]]", "[[0, 900]]")
         .replace("criterion =", "measure = 2\ncriterion =");
-    bench.write("recipe.toml", "weight_decay = 0.5".to_owned() + &recipe);
+    let recipe = "weight_decay = 0.5".to_owned() + &recipe;
+    bench.write("recipe.toml", &recipe);
     let output = bench.run(&["-q", "train", "recipe.toml", "--out", "out"]);
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
     assert!(
         error.starts_with("error: the loss is")
             && error.contains("of stage 2 (finetune)")
-            && error.contains("checkpoint is intact"),
+            && error.contains("begin the stage anew with out/stage.safetensors in the place of the checkpoint"),
         "{error}"
     );
     assert_eq!(error.lines().count(), 1, "{error}");
@@ -351,6 +357,20 @@ fn metrics_and_plots_are_there_after_the_first_epoch() {
     for absent in ["<script", "<link", "src=", "url("] {
         assert!(!page.contains(absent), "{absent}");
     }
+    // As the message says: what the first stage made is still there.
+    bench.write("recipe.toml", recipe.replace("[[0, 900]]", "[[0, 0.01]]"));
+    fs::copy(
+        bench.path("out/stage.safetensors"),
+        bench.path("out/checkpoint.safetensors"),
+    )
+    .unwrap();
+    let output = bench.run(&["train", "recipe.toml", "--out", "out"]);
+    assert!(
+        text(&output.stderr).contains("going on after stage 1, epoch 3"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(output.status.code(), Some(0));
 }
 
 /// The limit on a file's size stands for a disk that is full: a write beyond it fails.

@@ -200,10 +200,23 @@ fn sweep(args: &SweepRunArgs, terminal: &Terminal) -> Result<Status, Failure> {
     };
     let summary = summary.map_err(|e| Failure::Other(e.into()))?;
     let results = write_results(&plan, &store, &folder, terminal)?;
-    if args.report && !results.rows.is_empty() {
-        report::write(&plan, &store, &results, &folder, DEFAULT_PAGES, terminal)?;
-    }
+    write_report(args, &plan, &store, &results, &folder, terminal)?;
     Ok(ending(&summary, terminal))
+}
+
+/// The page of what has a result, if it is asked for.
+fn write_report(
+    args: &SweepRunArgs,
+    plan: &Plan,
+    store: &Store,
+    results: &Results,
+    folder: &Path,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    if args.report && !results.rows.is_empty() {
+        report::write(plan, store, results, folder, DEFAULT_PAGES, terminal)?;
+    }
+    Ok(())
 }
 
 /// That a part of the work says which points are the best.

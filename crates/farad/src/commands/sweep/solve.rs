@@ -1,7 +1,7 @@
 //! `farad sweep` of an experiment with a `[solve]`.
 
 use super::watch::Watch;
-use super::{ending, jobs, write};
+use super::{ending, jobs, write, write_report};
 use crate::cli::SweepRunArgs;
 use crate::failure::{Failure, Status};
 use crate::interrupt;
@@ -41,7 +41,7 @@ pub(super) fn run(
     let summary = plan.solve(&store, &worker, options, &stop, &|event| watch.see(event));
     drop(watch);
     let summary = summary.map_err(|e| Failure::Other(e.into()))?;
-    super::write_csv(plan, &store, folder, terminal)?;
+    let (results, _) = super::write_csv(plan, &store, folder, terminal)?;
     let solutions = plan.solutions(&store).map_err(|e| Failure::Other(e.into()))?;
     let path = folder.join("solutions.csv");
     write(
@@ -51,6 +51,7 @@ pub(super) fn run(
     terminal.detail(&format!("wrote {}", path.display()));
     terminal.print(&(table(plan, solve, &solutions).render(terminal.look()) + "\n"))?;
     terminal.print(&claim(plan, solve))?;
+    write_report(args, plan, &store, &results, folder, terminal)?;
     Ok(ending(&summary, terminal))
 }
 

@@ -1,5 +1,6 @@
 //! What trained networks are worth, on the macro that the recipe names.
 
+use super::follow::NETWORK;
 use crate::failure::Failure;
 use crate::inputs;
 use crate::progress::Progress;
@@ -132,7 +133,7 @@ pub(super) fn measure(
         bops: None,
         target: None,
     };
-    let file = folder.join("network.onnx");
+    let file = folder.join(NETWORK);
     if file.exists() {
         let network = Network::load(&file).map_err(Failure::from_input)?;
         measured.bops = Some(network.bops());

@@ -17,20 +17,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// File of a run's folder that has all of it.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 
+/// File of a run's folder that an `export` stage writes.
+pub(super) const NETWORK: &str = "network.onnx";
+
 /// File that a process holds while it is at work in the folder.
 const LOCK: &str = ".train.lock";
 
 /// Follows `recipe` in the folder `out`, from its checkpoint if there is one, with the images of `data` if they are not
 /// to be the recipe's. Returns all that was measured; None if stopped before the end.
 pub(super) fn follow(
-    recipe: Recipe,
+    mut recipe: Recipe,
     data: Option<&str>,
     out: &Path,
     terminal: &Terminal,
     stop: &AtomicBool,
 ) -> Result<Option<Training>, Failure> {
-    let data = data.unwrap_or(&recipe.dataset);
-    let load = |split: &str| farad_data::load(&format!("{data}:{split}")).map_err(Failure::from_input);
+    if let Some(data) = data {
+        // A checkpoint, and the exported network, then say which images they are of.
+        data.clone_into(&mut recipe.dataset);
+    }
+    let load = |split: &str| farad_data::load(&format!("{}:{split}", recipe.dataset)).map_err(Failure::from_input);
     let (train, test) = (load("train")?, load("test")?);
     let mut journal = Journal {
         training: Training {
@@ -74,7 +80,20 @@ pub(super) fn follow(
         (Err(error @ TrainError::Budget(_)), _) => Err(Failure::from_input(error)),
         (Err(error), _) => Err(Failure::Other(error.into())),
         (_, Some(error)) => Err(Failure::Other(error.into())),
-        (Ok(finished), None) => Ok(finished.then_some(journal.training)),
+        (Ok(finished), None) => {
+            let exported = journal
+                .training
+                .epochs
+                .last()
+                .is_some_and(|e| e.kind == Kind::Export.as_str());
+            if finished && exported {
+                terminal.note(&format!(
+                    "the int8 network is {}; `farad run` takes it",
+                    folder.join(NETWORK).display()
+                ));
+            }
+            Ok(finished.then_some(journal.training))
+        }
     }
 }
 

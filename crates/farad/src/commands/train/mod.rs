@@ -7,7 +7,6 @@ use crate::cli::TrainArgs;
 use crate::failure::{Failure, Status};
 use crate::interrupt;
 use crate::terminal::Terminal;
-use anyhow::Context;
 use compare::Target;
 use farad_report::{Comparison, OutputDir, Training};
 use farad_train::vary::{self, Point};
@@ -119,8 +118,7 @@ impl Bench<'_> {
                 self.shared_done[i] = true;
             }
             copy(&from.join(CHECKPOINT), &checkpoint)
-                .with_context(|| checkpoint.display().to_string())
-                .map_err(Failure::Other)?;
+                .map_err(|problem| Failure::Other(anyhow::anyhow!("{}: {problem}", checkpoint.display())))?;
         }
         follow::follow(point.recipe.clone(), self.data, &folder, self.terminal, self.stop)
     }
@@ -150,17 +148,10 @@ impl Bench<'_> {
 }
 
 /// Copies a file in one move, with its folder.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let part = to.with_extension("part");
-    fs::copy(from, &part)
-        .and_then(|_| fs::rename(&part, to))
-        .inspect_err(|_| {
-            // What went wrong before is what to tell.
-            let _ = fs::remove_file(&part);
-        })
+fn copy(from: &Path, to: &Path) -> Result<(), String> {
+    let problem = |e: std::io::Error| e.to_string();
+    fs::create_dir_all(to.parent().unwrap_or(Path::new("."))).map_err(problem)?;
+    farad_train::replace(to, |part| fs::copy(from, part).map(|_| ()).map_err(problem))
 }
 
 fn diverged(error: &anyhow::Error) -> bool {
