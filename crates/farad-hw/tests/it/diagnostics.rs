@@ -48,7 +48,7 @@ fn settings_point_at_themselves() {
             ("bits", "4"),
             ("a.b.c", "1"),
             ("nosie.ktc", "true"),
-            ("weight.signed", "msb_polarity"),
+            ("weight.signed", "xnor"),
             ("array.rows", "many"),
         ],
     );
