@@ -130,6 +130,7 @@ impl Sweep {
             name: name.clone(),
             title: match name.rsplit_once('_') {
                 Some((_, "lsb")) => format!("{name} (LSB)"),
+                Some((_, "mv")) => format!("{name} (mV)"),
                 _ => name.clone(),
             },
             cells,
