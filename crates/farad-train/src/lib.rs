@@ -28,5 +28,5 @@ pub use graph::Graph;
 pub use model::{Model, Pass, Statistics};
 pub use ops::{correct, cross_entropy};
 pub use recipe::{Recipe, explain};
-pub use run::{Event, Row, Run};
+pub use run::{Event, NETWORK, Row, Run};
 pub use vary::Plan;

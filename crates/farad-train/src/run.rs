@@ -25,6 +25,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+/// File beside the checkpoint that an `export` stage writes.
+pub const NETWORK: &str = "network.onnx";
+
 /// Weight of a batch in the running moments of batch norm.
 const NORM_MOMENTUM: f32 = 0.1;
 
@@ -194,7 +197,7 @@ impl Run {
                     true
                 }
                 Kind::Export => {
-                    self.export(&stage, &self.checkpoint.with_file_name("network.onnx"), tell)?;
+                    self.export(&stage, &self.checkpoint.with_file_name(NETWORK), tell)?;
                     true
                 }
                 Kind::Dense | Kind::Variational | Kind::Finetune | Kind::Qat => self.train(&stage, stop, tell)?,

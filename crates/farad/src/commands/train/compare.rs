@@ -1,6 +1,5 @@
 //! What trained networks are worth, on the macro that the recipe names.
 
-use super::follow::NETWORK;
 use crate::failure::Failure;
 use crate::inputs;
 use crate::progress::Progress;
@@ -12,8 +11,8 @@ use farad_report::report::SEMANTICS;
 use farad_report::{Comparison, Job, JobInputs, OutputDir, Report, ReportError, Training};
 use farad_sim::{EngineKind, Isa, RunConfig};
 use farad_sweep::inputs::{check_images, dataset, workload};
-use farad_train::Plan;
 use farad_train::vary::{self, Point, Setting};
+use farad_train::{NETWORK, Plan};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 

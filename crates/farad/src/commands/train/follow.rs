@@ -8,7 +8,7 @@ use farad_report::{OutputDir, ReportError};
 use farad_train::graph::{Graph, Op};
 use farad_train::prune::LOG_ALPHA_BIN;
 use farad_train::recipe::Kind;
-use farad_train::{Event, Recipe, Row, Run, TrainError};
+use farad_train::{Event, NETWORK, Recipe, Row, Run, TrainError};
 use indicatif::ProgressBar;
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -16,9 +16,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// File of a run's folder that has all of it.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
-
-/// File of a run's folder that an `export` stage writes.
-pub(super) const NETWORK: &str = "network.onnx";
 
 /// File that a process holds while it is at work in the folder.
 const LOCK: &str = ".train.lock";
